@@ -1,0 +1,49 @@
+"""How every command speaks: tables for people, JSON for programs, one shape for errors."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from polyclinic.core.errors import PolyclinicError
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def print_json(value: Any) -> None:
+    """Print `value` (models, dates and paths included) as JSON on standard output."""
+    from pydantic_core import to_json
+
+    sys.stdout.write(to_json(value, indent=2).decode() + "\n")
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table on standard output."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*columns, title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    Console().print(table)
+
+
+def say(message: str) -> None:
+    """Tell the person something, on standard error, so that output stays clean."""
+    from rich.console import Console
+
+    Console(stderr=True, highlight=False).print(message)
+
+
+def print_error(error: PolyclinicError) -> None:
+    """Print what was wrong, where, and what to do, on standard error."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(f"[bold red]{escape(error.title)}[/]: {escape(error.detail)}")
+    if error.where:
+        console.print(f"  where: {escape(error.where)}")
+    if error.remedy:
+        console.print(f"  to do: {escape(error.remedy)}")

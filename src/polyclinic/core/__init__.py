@@ -1,0 +1,1 @@
+"""The shared vocabulary: predictions, codings, errors, settings, storage."""

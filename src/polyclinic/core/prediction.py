@@ -1,0 +1,104 @@
+"""The prediction contract: every answer of every department says these five things.
+
+What is it (coded findings), how sure (calibrated probability, conformal set, abstention), have
+you seen this before (familiarity), why (explanation), and who says so (provenance).
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from polyclinic.core.frozen import Frozen
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Coding(Frozen):
+    """A concept in a code system, as in FHIR R4 `Coding` (datatypes, section 2.24.0.5).
+
+    `system` is a URI, such as `http://hl7.org/fhir/sid/icd-10-cm`.
+    """
+
+    system: str
+    code: str
+    display: str
+
+
+class Finding(Frozen):
+    """One coded outcome, its calibrated probability, and whether it passes the operating point."""
+
+    coding: Coding
+    probability: Fraction
+    present: bool
+    operating_point: str
+    threshold: Fraction
+
+
+class ConformalSet(Frozen):
+    """The labels that cannot be ruled out; it holds the truth with probability `coverage`.
+
+    `method` is `marginal` (over all inputs) or `class-conditional` (within each true class). The
+    promise is for inputs exchangeable with those it was calibrated on.
+    Source: Vovk, Gammerman and Shafer 2005, Algorithmic Learning in a Random World, chapters 2, 4.
+    """
+
+    method: Literal["marginal", "class-conditional"]
+    coverage: Fraction
+    labels: tuple[Coding, ...]
+
+
+class Familiarity(Frozen):
+    """How usual the input is among what the model was made from.
+
+    `p_value` is the fraction of held-out, in-distribution inputs at least as unusual as this one;
+    an input below `alpha` is unfamiliar.
+    """
+
+    p_value: Fraction
+    alpha: Fraction
+
+    @property
+    def familiar(self) -> bool:
+        """Whether the input is as usual as all but the fraction `alpha` of known inputs."""
+        return self.p_value >= self.alpha
+
+
+class Explanation(Frozen):
+    """A picture or text that shows what the answer rests on; `content` is base64."""
+
+    method: str
+    finding: Coding
+    media_type: str
+    content: str
+
+
+class ModelIdentity(Frozen):
+    """Which model: its name, its version (the digest's first 12 digits), its SHA-256 digest."""
+
+    name: str
+    version: str
+    digest: str
+
+
+class Provenance(Frozen):
+    """Who says so: the same triple stands in the answer, the audit log and the model card."""
+
+    model: ModelIdentity
+    input_digest: str
+    time: datetime
+
+
+class Prediction(Frozen):
+    """One model's whole answer about one input.
+
+    `findings` are ordered by falling probability. Where the model abstains, `abstained` gives the
+    reason, and the findings are to be read as unreliable.
+    """
+
+    findings: tuple[Finding, ...]
+    conformal_set: ConformalSet
+    familiarity: Familiarity
+    abstained: str | None
+    explanation: Explanation | None = None
+    provenance: Provenance

@@ -1,0 +1,1 @@
+"""The diagnosis department: findings from images and from patient records."""

@@ -1,0 +1,1 @@
+"""Step 5: export a trained model and run it without torch."""

@@ -1,0 +1,1 @@
+"""Step 3: minimise a loss, resumable and seeded."""

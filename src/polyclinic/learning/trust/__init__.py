@@ -1,0 +1,1 @@
+"""What makes a score an answer: calibration, conformal sets, familiarity, operating points."""

@@ -1,0 +1,1 @@
+"""Immutable, signed model versions with aliases, cards and evaluations."""

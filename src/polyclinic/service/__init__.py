@@ -1,0 +1,1 @@
+"""One small web app per department, and the gateway before them."""

@@ -1,0 +1,1 @@
+"""Where state rests: one database and one store of content-addressed blobs."""

@@ -1,0 +1,30 @@
+"""The models that come with the package, there at the first start."""
+
+from importlib.resources import files
+from pathlib import Path
+
+import polyclinic
+from polyclinic.registry.bundle import SUFFIX, import_bundle
+from polyclinic.registry.store import Registry
+from polyclinic.registry.version import ModelVersion
+
+STARTERS = Path(str(files(polyclinic))) / "starters"
+
+
+def install_starters(registry: Registry, folder: Path = STARTERS) -> list[ModelVersion]:
+    """Import each bundle of `folder` that is not there yet; those that were imported.
+
+    A starter becomes the champion where its name has none: what a site chose, stays. Quick when
+    there is nothing to do. Raises `IntegrityError` for a bundle that is not as it was shipped.
+    """
+    bundles = {bundle.stem: bundle for bundle in sorted(folder.glob(f"*{SUFFIX}"))}
+    if not bundles:
+        return []
+    there = {f"{version.name}-{version.version}" for version in registry.versions()}
+    installed = [
+        import_bundle(registry, bundle) for stem, bundle in bundles.items() if stem not in there
+    ]
+    for version in installed:
+        if not any(alias.alias == "champion" for alias in registry.aliases(version.name)):
+            registry.promote(str(version), by=polyclinic.__name__, reason="Comes with the package")
+    return installed

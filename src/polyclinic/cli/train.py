@@ -1,0 +1,158 @@
+"""`polyclinic train` and `polyclinic evaluate`."""
+
+import getpass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from polyclinic.cli.output import AsJson, print_json, print_table, say
+from polyclinic.core.errors import Unavailable
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from polyclinic.core.evaluation import Estimate, Evaluation
+    from polyclinic.learning.train.checkpoint import Epoch
+
+
+def train(
+    recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.")],
+    data: Annotated[
+        Path | None, typer.Option(help="The data file, instead of the recipe's own.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Carry a recipe through the five steps and register the model version that comes of it.
+
+    A stopped run goes on where it stopped when the same command is given again.
+    """
+    _need_torch()
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from polyclinic.diagnosis.imaging.recipe import ImageRecipe
+    from polyclinic.diagnosis.imaging.steps import run
+    from polyclinic.learning.recipe import parse_recipe, read_yaml
+    from polyclinic.registry.store import open_registry
+
+    image_recipe = parse_recipe(read_yaml(recipe), ImageRecipe, str(recipe))
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[said]}"))
+    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as progress:
+        listener = _Watcher(progress, image_recipe.train.epochs)
+        version = run(image_recipe, data, recipe.parent, open_registry(), listener)
+    if as_json:
+        print_json({"model": version.identity, "validation": version.manifest.validation})
+        return
+    print_evaluation(version.manifest.validation, f"{version.identity.name}@{version.version}")
+    say(
+        f"Registered {version.identity.name}@{version.version}. To open the test part, once you "
+        f"will change nothing more:\n  polyclinic evaluate {version.identity.name}@"
+        f"{version.version} --data PATH"
+    )
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="NAME, NAME@champion or NAME@VERSION.")],
+    data: Annotated[Path, typer.Option(help="A data file of the model's kind.")],
+    as_json: AsJson = False,
+) -> None:
+    """Measure a registered model on a data file's test part, and record the figures in its card.
+
+    On the data that the model was made from this opens the test part; each opening is logged.
+    """
+    from rich.console import Console
+
+    from polyclinic.diagnosis.imaging.evaluation import evaluate_file
+    from polyclinic.registry.store import open_registry
+
+    registry = open_registry()
+    version = registry.resolve(model)
+    with Console(stderr=True).status("Measuring"):
+        evaluation = evaluate_file(registry, version, data, getpass.getuser())
+    if as_json:
+        print_json({"model": version.identity, "evaluation": evaluation})
+        return
+    print_evaluation(evaluation, f"{version.identity.name}@{version.version}")
+    if evaluation.part == "test":
+        opened = len(registry.test_openings(evaluation.dataset_digest))
+        say(f"The test part of {evaluation.dataset} has now been opened {opened} times here.")
+
+
+def print_evaluation(evaluation: "Evaluation", model: str) -> None:
+    """The figures of an evaluation as tables."""
+    title = f"{model} on {evaluation.dataset}, {evaluation.part}, {evaluation.examples} examples"
+    rows = [(name, _show(estimate)) for name, estimate in evaluation.metrics.items()]
+    conformal = evaluation.conformal
+    rows += [
+        ("abstained", _show(evaluation.abstained)),
+        ("unfamiliar", _show(evaluation.unfamiliar)),
+        (f"coverage (promised {conformal.promised:.0%})", _show(conformal.coverage)),
+        *(
+            (f"coverage, {label}", _show(estimate))
+            for label, estimate in conformal.coverage_by_label.items()
+        ),
+    ]
+    print_table(title, ("measure", "value (95% CI)"), rows)
+    names = ("sensitivity", "specificity", "ppv", "npv", "accuracy", "balanced_accuracy", "f1")
+    print_table(
+        "Operating points (* decides)",
+        ("point", "label", "threshold", *names),
+        (
+            (
+                result.point.name + (" *" if result.chosen else ""),
+                result.point.label,
+                f"{result.point.threshold:.3f}",
+                *(_show(result.metrics.get(name)) for name in names),
+            )
+            for result in evaluation.operating_points
+        ),
+    )
+    for note in evaluation.notes:
+        say(f"note: {note}")
+
+
+def _show(estimate: "Estimate | None") -> str:
+    if estimate is None:
+        return "undefined"
+    return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
+
+
+def _need_torch() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("torch") is None:
+        raise Unavailable(
+            "Training needs packages that are not installed.",
+            remedy="pip install 'polyclinic[train]'",
+        )
+
+
+class _Watcher:
+    """Shows a run's steps, epochs and trials as progress bars."""
+
+    def __init__(self, progress: "Progress", epochs: int) -> None:
+        self._progress = progress
+        self._epochs = epochs
+        self._task: TaskID | None = None
+
+    def step(self, name: str) -> None:
+        """A step begins, so the one before it is done."""
+        if self._task is not None:
+            total = self._progress.tasks[self._task].total or 1
+            self._progress.update(self._task, completed=total, total=total)
+        total_epochs = self._epochs if name == "train" else None
+        self._task = self._progress.add_task(name, total=total_epochs, said="")
+
+    def epoch(self, epoch: "Epoch") -> None:
+        """An epoch is done."""
+        said = f"epoch {epoch.number}: validation loss {epoch.validation_loss:.4f}"
+        self._update(completed=epoch.number, said=said)
+
+    def trial(self, number: int, loss: float) -> None:
+        """A trial of the tuner is done."""
+        self._update(completed=number, said=f"trial {number}: best validation loss {loss:.4f}")
+
+    def _update(self, **fields: Any) -> None:
+        if self._task is not None:
+            self._progress.update(self._task, **fields)

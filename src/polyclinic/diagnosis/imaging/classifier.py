@@ -1,0 +1,190 @@
+"""A served image model: encoded pictures in, predictions out, without torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from polyclinic.core.digest import sha256
+from polyclinic.core.errors import IntegrityError, InvalidInput, PolyclinicError
+from polyclinic.core.model import Answer
+from polyclinic.core.prediction import (
+    Coding,
+    ConformalSet,
+    Familiarity,
+    Finding,
+    ModelIdentity,
+    Prediction,
+    Provenance,
+)
+from polyclinic.core.settings import settings
+from polyclinic.diagnosis.imaging.heatmap import explain as draw_explanation
+from polyclinic.diagnosis.imaging.reader import read_picture
+from polyclinic.diagnosis.imaging.spec import FAMILIARITY_FILE, KIND, NETWORK_FILE, ImageSpec
+from polyclinic.learning.serve.onnx_network import OnnxNetwork
+from polyclinic.learning.trust.familiarity import FamiliarityModel
+from polyclinic.registry.store import Registry
+from polyclinic.registry.version import ModelVersion
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What the model says of n pictures, as arrays.
+
+    probabilities: (n, k), calibrated. p_values: (n,), familiarity. sets: (n, k) bool, conformal.
+    maps: (n, k, h, w), class-activation maps.
+    """
+
+    probabilities: NDArray[np.float64]
+    p_values: NDArray[np.float64]
+    sets: NDArray[np.bool_]
+    maps: NDArray[np.float32]
+
+    def abstained(self, alpha: float) -> NDArray[np.bool_]:
+        """Where the model abstains (n,): unfamiliar pictures, and sets of not exactly one label."""
+        undecided: NDArray[np.bool_] = self.sets.sum(axis=1) != 1
+        return undecided | (self.p_values < alpha)
+
+
+class ImageClassifier:
+    """A model version of kind `diagnosis.image`, ready to answer."""
+
+    def __init__(
+        self,
+        identity: ModelIdentity,
+        labels: tuple[Coding, ...],
+        spec: ImageSpec,
+        network: OnnxNetwork,
+        familiarity: FamiliarityModel,
+    ) -> None:
+        self.identity = identity
+        self.labels = labels
+        self.spec = spec
+        self._network = network
+        self._familiarity = familiarity
+        self._findings = [
+            (index, label, spec.deciding(label.code).threshold)
+            for index, label in enumerate(labels)
+            if label.code in spec.findings
+        ]
+
+    @classmethod
+    def load(cls, registry: Registry, version: ModelVersion) -> "ImageClassifier":
+        """The model of a registered version, every file verified.
+
+        Raises `InvalidInput` where the version is of another kind, `IntegrityError` where a file
+        is not what the manifest says.
+        """
+        manifest = version.manifest
+        if manifest.kind != KIND:
+            raise InvalidInput(
+                f"This model is of kind {manifest.kind}, not {KIND}.", where=manifest.name
+            )
+        files = registry.load(version)
+        try:
+            spec = ImageSpec.model_validate(manifest.spec)
+            tensors = safetensors.numpy.load(files[FAMILIARITY_FILE])
+            network = OnnxNetwork(files[NETWORK_FILE], settings().inference_threads)
+        except (ValidationError, KeyError, safetensors.SafetensorError) as error:
+            raise IntegrityError(
+                f"The model is not one that this release reads: {error}", where=manifest.name
+            ) from None
+        familiarity = FamiliarityModel.from_arrays(tensors)
+        return cls(version.identity, manifest.labels, spec, network, familiarity)
+
+    def score(self, pictures: NDArray[np.uint8]) -> Scores:
+        """Scores of pictures (n, channels, size, size)."""
+        outputs = self._network.run_all(pictures)
+        probabilities = self.spec.calibration.apply(outputs["logits"])
+        return Scores(
+            probabilities,
+            self._familiarity.p_values(outputs["features"]),
+            self.spec.conformal.sets(probabilities),
+            outputs["maps"],
+        )
+
+    def predict(self, items: Sequence[bytes], *, explain: bool = False) -> list[Answer]:
+        """One answer a picture file, in order; a picture that cannot be read fails alone."""
+        answers: dict[int, Answer] = {}
+        pictures: dict[int, NDArray[np.uint8]] = {}
+        for row, item in enumerate(items):
+            try:
+                pictures[row] = read_picture(
+                    item, self.spec.channels, self.spec.size, settings().max_pixels
+                )
+            except PolyclinicError as error:
+                answers[row] = error
+        if pictures:
+            batch = np.stack(list(pictures.values()))
+            digests = [sha256(items[row]) for row in pictures]
+            predictions = self.predictions(batch, self.score(batch), digests, explain=explain)
+            answers.update(zip(pictures, predictions, strict=True))
+        return [answers[row] for row in range(len(items))]
+
+    def predictions(
+        self,
+        pictures: NDArray[np.uint8],
+        scores: Scores,
+        digests: Sequence[str],
+        *,
+        explain: bool = False,
+    ) -> list[Prediction]:
+        """The scores of pictures (n, c, h, w), with their inputs' digests, as predictions."""
+        now = datetime.now(UTC)
+        probabilities, sets = scores.probabilities.tolist(), scores.sets.tolist()
+        p_values = scores.p_values.tolist()
+        answers = []
+        for row, digest in enumerate(digests):
+            findings = self._ranked(probabilities[row])
+            familiarity = Familiarity(p_value=p_values[row], alpha=self.spec.familiarity_alpha)
+            labels = tuple(
+                label for label, inside in zip(self.labels, sets[row], strict=True) if inside
+            )
+            explanation = None
+            if explain:
+                first = findings[0].coding
+                index = self.labels.index(first)
+                explanation = draw_explanation(pictures[row], scores.maps[row], index, first)
+            answers.append(
+                Prediction(
+                    findings=findings,
+                    conformal_set=ConformalSet(
+                        method=self.spec.conformal.method,
+                        coverage=self.spec.conformal.coverage,
+                        labels=labels,
+                    ),
+                    familiarity=familiarity,
+                    abstained=_abstention(familiarity, labels),
+                    explanation=explanation,
+                    provenance=Provenance(model=self.identity, input_digest=digest, time=now),
+                )
+            )
+        return answers
+
+    def _ranked(self, probabilities: list[Any]) -> tuple[Finding, ...]:
+        findings = [
+            Finding(
+                coding=label,
+                probability=probabilities[index],
+                present=probabilities[index] >= threshold,
+                operating_point=self.spec.decides,
+                threshold=threshold,
+            )
+            for index, label, threshold in self._findings
+        ]
+        return tuple(sorted(findings, key=lambda finding: -finding.probability))
+
+
+def _abstention(familiarity: Familiarity, labels: tuple[Coding, ...]) -> str | None:
+    if not familiarity.familiar:
+        return "The picture is unlike those that the model was made from."
+    if not labels:
+        return "No label is likely enough."
+    if len(labels) > 1:
+        return f"{len(labels)} labels are too close to tell apart at this coverage."
+    return None

@@ -1,0 +1,78 @@
+"""How good an image model is on a set of pictures: the figures of its card."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from polyclinic.core.errors import InvalidInput
+from polyclinic.core.evaluation import Evaluation
+from polyclinic.diagnosis.imaging.classifier import ImageClassifier
+from polyclinic.diagnosis.imaging.source import read_npz
+from polyclinic.learning.evaluate.classification import Answers, evaluate_classification
+from polyclinic.learning.prepare.dataset import Dataset, Part
+from polyclinic.registry.store import Registry
+from polyclinic.registry.version import ModelVersion
+
+
+def evaluate(
+    model: ImageClassifier,
+    dataset: Dataset,
+    part: Part,
+    part_name: Literal["validation", "test", "external"],
+    notes: Sequence[str] = (),
+) -> Evaluation:
+    """Every figure of `model` on one `part` of `dataset`."""
+    scores = model.score(part.x)
+    alpha = model.spec.familiarity_alpha
+    answers = Answers(
+        probabilities=scores.probabilities,
+        y=part.y,
+        labels=model.labels,
+        p_values=scores.p_values,
+        abstained=scores.abstained(alpha),
+        patients=part.patient,
+        subgroups=part.subgroups,
+    )
+    return evaluate_classification(
+        answers,
+        findings=model.spec.findings,
+        operating_points=model.spec.operating_points,
+        chosen=model.spec.decides,
+        conformal=model.spec.conformal,
+        alpha=alpha,
+        dataset=dataset.name,
+        dataset_digest=dataset.digest(),
+        part=part_name,
+        time=datetime.now(UTC),
+        notes=notes,
+    )
+
+
+def evaluate_file(registry: Registry, version: ModelVersion, path: Path, by: str) -> Evaluation:
+    """The figures of a registered model on the test part of a data file, recorded in its card.
+
+    On the data that the model was made from this opens the test part: the opening is logged, with
+    `by` whom, before a label is read, and the card says how often. Other data is `external`.
+    Raises `InvalidInput` where the pictures do not fit the model.
+    """
+    model = ImageClassifier.load(registry, version)
+    manifest = version.manifest
+    dataset = read_npz(path, model.labels)
+    if dataset.test is None:
+        raise InvalidInput("The data has no test part.", where=str(path))
+    digest = dataset.digest()
+    own = digest == manifest.data.digest
+    wanted = (model.spec.channels, model.spec.size, model.spec.size)
+    if dataset.test.x.shape[1:] != wanted:
+        raise InvalidInput(
+            f"The model takes pictures of {wanted}, these are {dataset.test.x.shape[1:]}.",
+            where=str(path),
+        )
+    if own:
+        registry.open_test(version, digest, by)
+    evaluation = evaluate(model, dataset, dataset.test, "test" if own else "external")
+    if own:
+        evaluation = evaluation.model_copy(update={"dataset": manifest.data.name})
+    registry.record_evaluation(version, evaluation)
+    return evaluation

@@ -1,0 +1,182 @@
+"""Point metrics of classification, as pure functions.
+
+Shapes: probabilities (n, k) whose rows sum to 1; y (n,) indices of the true labels. `weights`
+(..., n) says how often each example counts, and the result has shape (...): all resamples of a
+bootstrap in one call, or a single number where weights are left out. A metric that is undefined is
+NaN. With two labels the second is the positive one.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polyclinic.core.evaluation import ReliabilityBin
+
+Floats = NDArray[np.float64]
+Labels = NDArray[np.int64]
+
+BINS = 15
+
+
+def auc(probabilities: Floats, y: Labels, weights: Floats | None = None) -> Floats:
+    """Area under the ROC curve, by ranks (Hanley and McNeil 1982); ties count half.
+
+    With more than two labels the mean over each against the rest (macro). Undefined where a label
+    has no example.
+    """
+    return _macro(_area_under_roc, probabilities, y, weights)
+
+
+def auprc(probabilities: Floats, y: Labels, weights: Floats | None = None) -> Floats:
+    """Average precision: precision at each threshold, weighted by the recall it adds.
+
+    No interpolation (Davis and Goadrich 2006). More than two labels and undefined as in `auc`.
+    """
+    return _macro(_average_precision, probabilities, y, weights)
+
+
+def accuracy(probabilities: Floats, y: Labels, weights: Floats | None = None) -> Floats:
+    """How often the likeliest label is the true one."""
+    return mean(probabilities.argmax(axis=1) == y, weights)
+
+
+def brier(probabilities: Floats, y: Labels, weights: Floats | None = None) -> Floats:
+    """Mean squared error of the probabilities, less being better.
+
+    With two labels that of the positive one, from 0 to 1; with more, the sum over all labels, from
+    0 to 2 (Brier 1950).
+    """
+    squares = np.square(probabilities - np.eye(probabilities.shape[1])[y])
+    return mean(squares[:, 1] if probabilities.shape[1] == 2 else squares.sum(axis=1), weights)
+
+
+def log_loss(probabilities: Floats, y: Labels, weights: Floats | None = None) -> Floats:
+    """Mean of -ln p(true label), with p no less than 1e-15."""
+    return mean(-np.log(np.maximum(probabilities[np.arange(len(y)), y], 1e-15)), weights)
+
+
+def ece(probabilities: Floats, y: Labels, weights: Floats | None = None) -> Floats:
+    """Expected calibration error over 15 bins of equal width (Guo et al. 2017, section 2).
+
+    With two labels the positive one's probability against how often it was true; with more, the
+    likeliest label's against how often it was right.
+    """
+    confidence, right = _confidence(probabilities, y)
+    gap = (confidence - right)[:, None] * (_bin(confidence)[:, None] == np.arange(BINS))
+    w = _weights(weights, len(y))
+    return _ratio(np.abs(w @ gap).sum(axis=-1), w.sum(axis=-1))
+
+
+METRICS = {
+    "auc": auc,
+    "auprc": auprc,
+    "accuracy": accuracy,
+    "brier": brier,
+    "ece": ece,
+    "log_loss": log_loss,
+}
+
+
+def binary_metrics(
+    called: NDArray[np.bool_], present: NDArray[np.bool_], weights: Floats | None = None
+) -> dict[str, Floats]:
+    """What a yes-or-no call (n,) is worth against the truth (n,), by name.
+
+    `accuracy`, `balanced_accuracy`, `sensitivity`, `specificity`, `ppv`, `npv` (positive and
+    negative predictive value) and `f1`.
+    """
+    w = _weights(weights, len(present))
+    tp, fn = w @ (called & present), w @ (~called & present)
+    fp, tn = w @ (called & ~present), w @ (~called & ~present)
+    sensitivity, specificity = _ratio(tp, tp + fn), _ratio(tn, tn + fp)
+    return {
+        "accuracy": _ratio(tp + tn, tp + fn + fp + tn),
+        "balanced_accuracy": (sensitivity + specificity) / 2,
+        "sensitivity": sensitivity,
+        "specificity": specificity,
+        "ppv": _ratio(tp, tp + fp),
+        "npv": _ratio(tn, tn + fn),
+        "f1": _ratio(2 * tp, 2 * tp + fp + fn),
+    }
+
+
+def reliability(probabilities: Floats, y: Labels) -> tuple[ReliabilityBin, ...]:
+    """The bins of `ece` that are not empty."""
+    confidence, right = _confidence(probabilities, y)
+    bins = _bin(confidence)
+    return tuple(
+        ReliabilityBin(
+            probability=min(1.0, float(confidence[bins == b].mean())),
+            observed=float(right[bins == b].mean()),
+            count=int((bins == b).sum()),
+        )
+        for b in np.unique(bins)
+    )
+
+
+def mean(values: NDArray[np.generic], weights: Floats | None = None) -> Floats:
+    """The weighted mean of values (n,)."""
+    w = _weights(weights, len(values))
+    return _ratio(w @ values.astype(np.float64), w.sum(axis=-1))
+
+
+def _weights(weights: Floats | None, n: int) -> Floats:
+    return np.ones(n) if weights is None else weights
+
+
+def _ratio(numerator: Floats, denominator: Floats) -> Floats:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.true_divide(numerator, denominator))
+
+
+def _confidence(probabilities: Floats, y: Labels) -> tuple[Floats, Floats]:
+    if probabilities.shape[1] == 2:
+        return probabilities[:, 1], (y == 1).astype(np.float64)
+    return probabilities.max(axis=1), (probabilities.argmax(axis=1) == y).astype(np.float64)
+
+
+def _bin(confidence: Floats) -> Labels:
+    return np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
+
+
+def _macro(
+    area: Callable[[Floats, Floats], Floats],
+    probabilities: Floats,
+    y: Labels,
+    weights: Floats | None,
+) -> Floats:
+    """The mean over labels of an area, given the weights with and without the label.
+
+    Those (..., t, 2) are summed over examples of the same probability, by rising probability.
+    """
+    w = _weights(weights, len(y))
+    k = probabilities.shape[1]
+    areas = []
+    for label in [1] if k == 2 else range(k):
+        order = np.argsort(probabilities[:, label], kind="stable")
+        p, present = probabilities[order, label], y[order] == label
+        starts = np.flatnonzero(np.concatenate([[True], p[1:] != p[:-1]]))
+        sorted_weights = w[..., order]
+        areas.append(
+            area(
+                np.add.reduceat(sorted_weights * present, starts, axis=-1),
+                np.add.reduceat(sorted_weights * ~present, starts, axis=-1),
+            )
+        )
+    return np.asarray(np.mean(areas, axis=0))
+
+
+def _area_under_roc(positive: Floats, negative: Floats) -> Floats:
+    below = negative.cumsum(axis=-1) - negative / 2
+    pairs = positive.sum(axis=-1) * negative.sum(axis=-1)
+    return _ratio((positive * below).sum(axis=-1), pairs)
+
+
+def _average_precision(positive: Floats, negative: Floats) -> Floats:
+    found = positive[..., ::-1].cumsum(axis=-1)
+    called = found + negative[..., ::-1].cumsum(axis=-1)
+    precision = np.divide(found, called, out=np.zeros_like(found), where=called > 0)
+    total, both = found[..., -1], negative.sum(axis=-1) > 0
+    area = (positive[..., ::-1] * precision).sum(axis=-1)
+    return _ratio(area, np.where(both, total, np.nan))

@@ -52,7 +52,7 @@ class Familiarity(Frozen):
     """How usual the input is among what the model was made from.
 
     `p_value` is the fraction of held-out, in-distribution inputs at least as unusual as this one;
-    an input below `alpha` is unfamiliar.
+    an input at or below `alpha` is unfamiliar, which happens to that fraction of usual inputs.
     """
 
     p_value: Fraction
@@ -61,7 +61,7 @@ class Familiarity(Frozen):
     @property
     def familiar(self) -> bool:
         """Whether the input is as usual as all but the fraction `alpha` of known inputs."""
-        return self.p_value >= self.alpha
+        return self.p_value > self.alpha
 
 
 class Explanation(Frozen):

@@ -48,7 +48,7 @@ class Scores:
     def abstained(self, alpha: float) -> NDArray[np.bool_]:
         """Where the model abstains (n,): unfamiliar pictures, and sets of not exactly one label."""
         undecided: NDArray[np.bool_] = self.sets.sum(axis=1) != 1
-        return undecided | (self.p_values < alpha)
+        return undecided | (self.p_values <= alpha)
 
 
 class ImageClassifier:

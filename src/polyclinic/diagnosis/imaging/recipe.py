@@ -39,7 +39,7 @@ class TrustSettings(Frozen):
     """How scores become answers; everything here is fitted on the validation part.
 
     `operating_point` names the one that decides, before the test part is opened; `operating_points`
-    are reported. `familiarity`: an input whose p-value is lower is unfamiliar.
+    are reported. `familiarity`: an input whose p-value is not higher is unfamiliar.
     """
 
     calibration: tuple[Literal["temperature", "platt", "isotonic"], ...] = ("temperature",)

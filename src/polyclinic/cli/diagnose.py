@@ -1,0 +1,110 @@
+"""`polyclinic diagnose`: answers on this machine, without a running service."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from polyclinic import NOTICE
+from polyclinic.cli.output import AsJson, print_error, print_json, print_table, say
+from polyclinic.core.errors import InvalidInput, PolyclinicError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from polyclinic.core.model import Answer
+    from polyclinic.core.prediction import Prediction
+    from polyclinic.diagnosis.imaging.classifier import ImageClassifier
+
+app = typer.Typer(help="Diagnose on this machine.", no_args_is_help=True)
+
+
+@app.callback()
+def diagnose() -> None:
+    """Diagnose on this machine, without a running service."""
+
+
+@app.command()
+def image(
+    files: Annotated[list[Path], typer.Argument(help="Pictures: PNG, JPEG or TIFF.")],
+    model: Annotated[str | None, typer.Option(help="NAME, NAME@candidate or NAME@VERSION.")] = None,
+    heatmap: Annotated[
+        Path | None, typer.Option(help="A folder to write a heat map per picture to.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Findings in pictures. A picture that cannot be read fails alone; then the exit code is 3."""
+    from polyclinic.core.settings import settings
+    from polyclinic.diagnosis.imaging.classifier import ImageClassifier
+    from polyclinic.registry.starters import install_starters
+    from polyclinic.registry.store import open_registry
+
+    registry = open_registry()
+    install_starters(registry)
+    version = registry.resolve(model or settings().image_model)
+    answers = _answers(ImageClassifier.load(registry, version), files, explain=heatmap is not None)
+    if heatmap is not None:
+        _write_heatmaps(heatmap, files, answers)
+    if as_json:
+        results = [
+            {"file": file, "problem": answer.problem()}
+            if isinstance(answer, PolyclinicError)
+            else {"file": file, "prediction": answer}
+            for file, answer in zip(files, answers, strict=True)
+        ]
+        print_json({"notice": NOTICE, "results": results})
+    else:
+        answered = [
+            (file, answer)
+            for file, answer in zip(files, answers, strict=True)
+            if not isinstance(answer, PolyclinicError)
+        ]
+        columns = ("file", "finding", "probability", "present", "familiarity", "abstains")
+        print_table(str(version), columns, (_row(*pair) for pair in answered))
+        say(NOTICE)
+    failed = [answer for answer in answers if isinstance(answer, PolyclinicError)]
+    for error in failed:
+        print_error(error)
+    if failed:
+        raise typer.Exit(InvalidInput.exit_code)
+
+
+def _answers(model: "ImageClassifier", files: "Sequence[Path]", *, explain: bool) -> "list[Answer]":
+    """One answer a file; whatever is wrong with one names it."""
+    answers: dict[int, Answer] = {}
+    contents: dict[int, bytes] = {}
+    for row, file in enumerate(files):
+        try:
+            contents[row] = file.read_bytes()
+        except OSError as error:
+            answers[row] = InvalidInput(f"The file cannot be read: {error.strerror}.")
+    answers.update(
+        zip(contents, model.predict(list(contents.values()), explain=explain), strict=True)
+    )
+    for row, answer in answers.items():
+        if isinstance(answer, PolyclinicError):
+            answer.where = str(files[row])
+    return [answers[row] for row in range(len(files))]
+
+
+def _write_heatmaps(folder: Path, files: "Sequence[Path]", answers: "Sequence[Answer]") -> None:
+    from base64 import b64decode
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, answer in zip(files, answers, strict=True):
+        if not isinstance(answer, PolyclinicError) and answer.explanation is not None:
+            target = folder / f"{file.stem}-heatmap.png"
+            target.write_bytes(b64decode(answer.explanation.content))
+            say(f"Wrote {target}")
+
+
+def _row(file: Path, answer: "Prediction") -> tuple[str, ...]:
+    first = answer.findings[0]
+    return (
+        str(file),
+        f"{first.coding.display} ({first.coding.code})",
+        f"{first.probability:.3f}",
+        "yes" if first.present else "no",
+        f"{answer.familiarity.p_value:.3f}",
+        answer.abstained or "no",
+    )

@@ -1,0 +1,40 @@
+"""One small model, trained once through the five steps, for all tests of imaging."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pictures import RECIPE, write_spots
+from polyclinic.core.settings import Settings
+from polyclinic.diagnosis.imaging.recipe import ImageRecipe
+from polyclinic.diagnosis.imaging.steps import run
+from polyclinic.registry.store import Registry, open_registry
+from polyclinic.registry.version import ModelVersion
+
+
+class Silence:
+    """A listener that listens to nothing."""
+
+    def step(self, name: str) -> None: ...
+    def epoch(self, epoch: object) -> None: ...
+    def trial(self, number: int, loss: float) -> None: ...
+
+
+@dataclass(frozen=True)
+class Trained:
+    recipe: ImageRecipe
+    data: Path
+    registry: Registry
+    version: ModelVersion
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    home = tmp_path_factory.mktemp("home")
+    data = write_spots(home / "spots.npz")
+    recipe = ImageRecipe.model_validate(yaml.safe_load(RECIPE))
+    registry = open_registry(Settings(home=home))
+    version = run(recipe, data, home, registry, Silence())
+    return Trained(recipe, data, registry, version)

@@ -81,25 +81,27 @@ def import_bundle(registry: Registry, path: Path) -> ModelVersion:
     not as it must be and why, `NotFound` when there is no such file.
     """
     try:
-        with zipfile.ZipFile(path) as bundle:
-            return _import(registry, _Members(bundle))
+        file = path.open("rb")
     except FileNotFoundError:
         raise NotFound("There is no such file", where=str(path)) from None
-    except IntegrityError as error:
-        raise IntegrityError(
-            f"{path.name}: {error.detail}", where=error.where or str(path), remedy=error.remedy
-        ) from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        # What zipfile raises for files that are no zip, truncated, or beyond what it knows.
-        raise IntegrityError(
-            f"{path.name} is not a whole {SUFFIX} file: {error}",
-            where=str(path),
-            remedy="Get the file again from its maker.",
-        ) from None
     except OSError as error:
-        raise Unavailable(
-            f"The file cannot be read: {error.strerror or error}", where=str(path)
-        ) from None
+        raise Unavailable(f"The file cannot be read: {error.strerror}", where=str(path)) from None
+    with file:
+        try:
+            with zipfile.ZipFile(file) as bundle:
+                return _import(registry, _Members(bundle))
+        except IntegrityError as error:
+            raise IntegrityError(
+                f"{path.name}: {error.detail}", where=error.where or str(path), remedy=error.remedy
+            ) from None
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
+            # What zipfile raises for a file that is no zip, truncated, of offsets that lead
+            # nowhere, or beyond what it knows.
+            raise IntegrityError(
+                f"{path.name} is not a whole {SUFFIX} file: {error}",
+                where=str(path),
+                remedy="Get the file again from its maker.",
+            ) from None
 
 
 def _import(registry: Registry, members: "_Members") -> ModelVersion:

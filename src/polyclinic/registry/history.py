@@ -10,10 +10,8 @@ from polyclinic.core.frozen import Frozen
 Alias = Literal["champion", "candidate"]
 
 
-class TestOpening(Frozen):
+class Opening(Frozen):
     """One look at a data set's test part, by whom, and for which model version (its digest)."""
-
-    __test__ = False  # Not a test case, whatever pytest thinks of the name.
 
     dataset_digest: str
     model_digest: str
@@ -41,4 +39,4 @@ class History(Frozen):
     format: int = 1
     model_digest: str
     evaluations: tuple[Evaluation, ...] = ()
-    test_openings: tuple[TestOpening, ...] = ()
+    test_openings: tuple[Opening, ...] = ()

@@ -17,14 +17,12 @@ def install_starters(registry: Registry, folder: Path = STARTERS) -> list[ModelV
     A starter becomes the champion where its name has none: what a site chose, stays. Quick when
     there is nothing to do. Raises `IntegrityError` for a bundle that is not as it was shipped.
     """
-    bundles = {bundle.stem: bundle for bundle in sorted(folder.glob(f"*{SUFFIX}"))}
-    if not bundles:
-        return []
-    there = {f"{version.name}-{version.version}" for version in registry.versions()}
-    installed = [
-        import_bundle(registry, bundle) for stem, bundle in bundles.items() if stem not in there
-    ]
-    for version in installed:
-        if not any(alias.alias == "champion" for alias in registry.aliases(version.name)):
-            registry.promote(str(version), by=polyclinic.__name__, reason="Comes with the package")
+    installed = []
+    for bundle in sorted(folder.glob(f"*{SUFFIX}")):
+        name, _, digits = bundle.stem.rpartition("-")
+        if not any(version.version == digits for version in registry.versions(name)):
+            installed.append(import_bundle(registry, bundle))
+        if not any(approval.alias == "champion" for approval in registry.aliases(name)):
+            reference = f"{name}@{digits}"
+            registry.promote(reference, by=polyclinic.__name__, reason="Comes with the package")
     return installed

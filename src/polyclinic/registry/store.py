@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NoReturn, get_args
+from typing import Any, NoReturn, TypeAlias, get_args
 
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -15,10 +15,10 @@ from polyclinic.core.settings import Settings
 from polyclinic.core.settings import settings as process_settings
 from polyclinic.core.storage.blobs import Blobs
 from polyclinic.core.storage.database import migrate, open_database, writing
-from polyclinic.registry.history import Alias, Approval, History, TestOpening
+from polyclinic.registry.history import Alias, Approval, History, Opening
 from polyclinic.registry.manifest import Manifest, read_manifest
 from polyclinic.registry.signing import Keys, Signature, open_keys
-from polyclinic.registry.tables import ApprovalRow, EvaluationRow, ModelVersionRow, TestOpeningRow
+from polyclinic.registry.tables import ApprovalRow, EvaluationRow, ModelVersionRow, OpeningRow
 from polyclinic.registry.version import ModelVersion
 
 __all__ = ["ModelVersion", "Registry", "open_registry"]
@@ -26,6 +26,7 @@ __all__ = ["ModelVersion", "Registry", "open_registry"]
 _REFERENCE = re.compile(
     r"(?P<name>[a-z0-9-]{1,64})(?:@(?:(?P<alias>[a-z]+)|(?P<prefix>[0-9a-f]{6,64})))?"
 )
+Query: TypeAlias = sa.Select[*tuple[Any, ...]]
 _VERSION_COLUMNS = tuple(sa.inspect(ModelVersionRow).columns)
 
 
@@ -93,7 +94,7 @@ class Registry:
                 for evaluation in history.evaluations:
                     _insert_new(connection, EvaluationRow, _evaluation_row(version, evaluation))
                 for opening in history.test_openings:
-                    _insert_new(connection, TestOpeningRow, opening.model_dump())
+                    _insert_new(connection, OpeningRow, opening.model_dump())
         return version
 
     def resolve(self, reference: str) -> ModelVersion:
@@ -211,7 +212,7 @@ class Registry:
             .where(EvaluationRow.model_digest == version.digest)
             .order_by(EvaluationRow.time, EvaluationRow.digest)
         )
-        return [_read_evaluation(version, *row) for row in self._all(query)]
+        return [_read_evaluation(version, row.digest, row.document) for row in self._all(query)]
 
     def open_test(self, version: ModelVersion, dataset_digest: str, by: str) -> int:
         """Log that `by` looks at a data set's test part for `version`.
@@ -220,7 +221,7 @@ class Registry:
         makes what it says less worth (Dwork et al. 2015, Science 349:636). Raises `NotFound` when
         the version is not here.
         """
-        opening = TestOpening(
+        opening = Opening(
             dataset_digest=dataset_digest,
             model_digest=version.digest,
             time=datetime.now(UTC),
@@ -228,20 +229,20 @@ class Registry:
         )
         with writing(self.engine) as connection:
             self._must_have(connection, version)
-            connection.execute(sa.insert(TestOpeningRow).values(**opening.model_dump()))
-            count = sa.select(sa.func.count()).select_from(TestOpeningRow)
+            connection.execute(sa.insert(OpeningRow).values(**opening.model_dump()))
+            count = sa.select(sa.func.count()).select_from(OpeningRow)
             return connection.scalars(
-                count.where(TestOpeningRow.dataset_digest == dataset_digest)
+                count.where(OpeningRow.dataset_digest == dataset_digest)
             ).one()
 
-    def test_openings(self, dataset_digest: str) -> list[TestOpening]:
+    def test_openings(self, dataset_digest: str) -> list[Opening]:
         """Every logged look at the data set's test part, for any model, the oldest first."""
         query = (
-            sa.select(*sa.inspect(TestOpeningRow).columns)
-            .where(TestOpeningRow.dataset_digest == dataset_digest)
-            .order_by(TestOpeningRow.time)
+            sa.select(*sa.inspect(OpeningRow).columns)
+            .where(OpeningRow.dataset_digest == dataset_digest)
+            .order_by(OpeningRow.time)
         )
-        return [TestOpening(**row._mapping) for row in self._all(query)]
+        return [Opening(**row._mapping) for row in self._all(query)]
 
     def history(self, version: ModelVersion) -> History:
         """What travels with `version` in its bundle."""
@@ -251,11 +252,11 @@ class Registry:
             test_openings=tuple(self.test_openings(version.manifest.data.digest)),
         )
 
-    def _all(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
+    def _all(self, query: Query) -> Sequence[sa.Row[*tuple[Any, ...]]]:
         with self.engine.connect() as connection:
             return connection.execute(query).all()
 
-    def _versions(self, query: sa.Select[Any]) -> list[ModelVersion]:
+    def _versions(self, query: Query) -> list[ModelVersion]:
         return [
             ModelVersion(
                 row.name,

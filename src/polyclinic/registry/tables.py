@@ -56,7 +56,7 @@ class EvaluationRow(Base):
     document: Mapped[bytes]
 
 
-class TestOpeningRow(Base):
+class OpeningRow(Base):
     """One look at a data set's test part.
 
     `model_digest` may name a version that was never here: openings arrive with bundles, too.

@@ -1,5 +1,7 @@
 """The database: SQLite by default, PostgreSQL by URL, and the migrations of both."""
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -13,9 +15,10 @@ from sqlalchemy.orm import DeclarativeBase
 from polyclinic.core.errors import Conflict, InvalidInput, Unavailable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-BUSY_TIMEOUT_MS = 30_000
+BUSY_TIMEOUT_S = 30
 #: PostgreSQL's advisory lock that writers take in turn: "poly" in ASCII.
 WRITER_LOCK = 0x706F6C79
+_ALEMBIC = sa.table("alembic_version")
 
 
 class Instant(sa.TypeDecorator[datetime]):
@@ -128,9 +131,9 @@ def revisions() -> list[str]:
 
 
 def _revision_there(bind: sa.Engine | sa.Connection) -> str | None:
-    if not sa.inspect(bind).has_table("alembic_version"):
+    if not sa.inspect(bind).has_table(_ALEMBIC.name):
         return None
-    query = sa.text("SELECT version_num FROM alembic_version")
+    query = sa.select(sa.literal_column("version_num", sa.String)).select_from(_ALEMBIC)
     if isinstance(bind, sa.Connection):
         return bind.scalar(query)
     with bind.connect() as connection:
@@ -177,17 +180,32 @@ def _address(url: sa.URL) -> str:
     return f"postgresql://{host}{port}/{url.database or ''}"
 
 
-def _set_up_sqlite(connection: Any, record: Any) -> None:
+def _set_up_sqlite(connection: sqlite3.Connection, record: object) -> None:
     # The driver must not begin transactions of its own: `_begin_sqlite` does.
     connection.isolation_level = None
-    for pragma in (
-        f"busy_timeout = {BUSY_TIMEOUT_MS}",
-        "journal_mode = WAL",
-        # An acknowledged model version must outlive a power failure; NORMAL may lose the last.
-        "synchronous = FULL",
-        "foreign_keys = ON",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000}")
+    _use_wal(connection)
+    # An acknowledged model version must outlive a power failure; NORMAL may lose the last ones.
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Set write-ahead logging, so that readers and a writer do not wait for each other.
+
+    It stays with the file. For its first setting alone SQLite does not heed the busy timeout, so
+    of processes that start together all but one must try again.
+    """
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

@@ -38,6 +38,7 @@ class Settings(BaseSettings):
     max_items: int = Field(default=64, ge=1)
     max_pixels: int = Field(default=64 * 10**6, ge=1)
     max_queue: int = Field(default=512, ge=1)
+    image_model: str = "chest-xray-pneumonia"
 
     @classmethod
     def settings_customise_sources(

@@ -1,0 +1,5 @@
+"""`python -m polyclinic`: the `polyclinic` command."""
+
+from polyclinic.cli.main import run
+
+run()

@@ -1,0 +1,1 @@
+"""The one door: every service behind one address."""

@@ -1,0 +1,135 @@
+"""The models that a department serves: found by reference, loaded once, replaced while serving."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from time import monotonic
+from typing import Generic, TypeVar
+
+import structlog
+
+from polyclinic.core.errors import NotFound, PolyclinicError, Unavailable
+from polyclinic.core.model import Answer, Model
+from polyclinic.core.settings import Settings
+from polyclinic.registry.store import ModelVersion, Registry
+from polyclinic.service.batching import Batcher
+from polyclinic.service.telemetry import Metrics, ModelMetrics
+
+#: How long an alias's meaning is taken for granted: the delay of `polyclinic models promote`.
+FRESH_S = 1.0
+#: How many loaded versions are kept: a champion, a candidate, and two asked for by version.
+KEPT = 4
+
+Item = TypeVar("Item")
+
+log = structlog.get_logger()
+
+_UNLOADABLE = Unavailable("The model cannot be loaded; the service's log tells why.")
+
+
+class ModelHost(Generic[Item]):
+    """Serves whatever model a reference means now. Use it from one event loop."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        kind: str,
+        load: Callable[[Registry, ModelVersion], Model[Item]],
+        *,
+        metrics: Metrics,
+        settings: Settings,
+    ) -> None:
+        self._registry = registry
+        self._kind = kind
+        self._load = load
+        self._metrics = metrics
+        self._settings = settings
+        self._loading = asyncio.Lock()
+        self._loaded: OrderedDict[str, Batcher[Item]] = OrderedDict()
+        self._serving: dict[str, tuple[float, Batcher[Item]]] = {}
+        self._refreshes: dict[str, asyncio.Task[Batcher[Item]]] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+        #: By reference: why the version before serves on instead of the one that it means now.
+        self.fallbacks: dict[str, str] = {}
+
+    async def predict(
+        self, reference: str, items: Sequence[Item], *, explain: bool = False
+    ) -> list[Answer]:
+        """One answer an item, in order, by the model of `reference`; see `Batcher.submit`."""
+        batcher = await self.get(reference)
+        return await batcher.submit(items, explain=explain)
+
+    async def get(self, reference: str) -> Batcher[Item]:
+        """The model of `reference`, loaded.
+
+        When its current version cannot be loaded, the one before it serves on. Raises what
+        `Registry.resolve` raises, `NotFound` also when the model is of another kind, and a typed
+        error when none can be loaded.
+        """
+        until, batcher = self._serving.get(reference, (0.0, None))
+        if batcher is not None and monotonic() < until:
+            return batcher
+        refresh = self._refreshes.get(reference)
+        if refresh is None:
+            refresh = self._refreshes[reference] = asyncio.ensure_future(self._refresh(reference))
+            refresh.add_done_callback(lambda _: self._refreshes.pop(reference))
+        return await asyncio.shield(refresh)
+
+    async def close(self) -> None:
+        """Finish what was accepted and let the models go."""
+        for digest in list(self._loaded):
+            self._put_away(digest)
+        await asyncio.gather(*self._closing)
+
+    async def _refresh(self, reference: str) -> Batcher[Item]:
+        _, before = self._serving.get(reference, (0.0, None))
+        try:
+            batcher = await self._current(reference)
+        except Exception as error:
+            told = error if isinstance(error, PolyclinicError) else _UNLOADABLE
+            if told.status < 500:  # the caller's mistake, or a model that is there no more
+                self._serving.pop(reference, None)
+                raise
+            log.exception("a model cannot be loaded")
+            if before is None:
+                raise told from error
+            self.fallbacks[reference] = told.detail
+            batcher = before
+        else:
+            self.fallbacks.pop(reference, None)
+        self._serving[reference] = (monotonic() + FRESH_S, batcher)
+        return batcher
+
+    async def _current(self, reference: str) -> Batcher[Item]:
+        version = await asyncio.to_thread(self._registry.resolve, reference)
+        if version.kind != self._kind:
+            raise NotFound(
+                f"The model's kind is {version.kind}; here {self._kind} is served.",
+                where="query model",
+            )
+        async with self._loading:
+            if version.digest not in self._loaded:
+                model = await asyncio.to_thread(self._load, self._registry, version)
+                self._loaded[version.digest] = self._batcher(model)
+                log.info("model loaded", model=version.identity.name, version=version.version)
+            self._loaded.move_to_end(version.digest)
+            if len(self._loaded) > KEPT:
+                self._put_away(next(iter(self._loaded)))
+        return self._loaded[version.digest]
+
+    def _batcher(self, model: Model[Item]) -> Batcher[Item]:
+        return Batcher(
+            model.predict,
+            max_batch=self._settings.max_batch,
+            max_queue=self._settings.max_queue,
+            metrics=ModelMetrics(self._metrics, model.identity),
+        )
+
+    def _put_away(self, digest: str) -> None:
+        batcher = self._loaded.pop(digest)
+        self._serving = {
+            reference: entry for reference, entry in self._serving.items() if entry[1] != batcher
+        }
+        closing = asyncio.ensure_future(batcher.close())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)

@@ -18,8 +18,9 @@ Augment = Callable[[Tensor, torch.Generator], Tensor]
 class Classification:
     """Cross-entropy of a network that maps float inputs (b, ...) to logits (b, k).
 
-    `to_input` makes the network's input of raw examples (b, ...). Validation is unweighted,
-    unsmoothed and unaugmented.
+    `to_input` makes the network's input of raw examples (b, ...). With balanced weights every label
+    has the same say in either part, by that part's own counts. Validation is neither smoothed nor
+    augmented.
     """
 
     def __init__(
@@ -39,8 +40,10 @@ class Classification:
         self._augment = augment
         self._smoothing = settings.label_smoothing
         self._weights: Tensor | None = None
+        self._validation_weights: Tensor | None = None
         if settings.class_weights == "balanced":
             self._weights = torch.from_numpy(balanced_weights(train.y, labels)).to(self.device)
+            self._validation_weights = torch.from_numpy(balanced_weights(validation.y, labels))
 
     def loss(self, network: nn.Module, rows: Tensor, generator: torch.Generator) -> Tensor:
         """Mean loss, a scalar, of the training examples `rows` (b,)."""
@@ -57,7 +60,8 @@ class Classification:
     def validation_loss(self, network: nn.Module) -> float:
         """Mean cross-entropy on the validation part."""
         scored = logits(network, self._validation.x, self._to_input)
-        return functional.cross_entropy(scored, torch.from_numpy(self._validation.y)).item()
+        truth = torch.from_numpy(self._validation.y)
+        return functional.cross_entropy(scored, truth, weight=self._validation_weights).item()
 
 
 @torch.no_grad()

@@ -19,13 +19,18 @@ from polyclinic.core.evaluation import (
 )
 from polyclinic.core.prediction import Coding
 from polyclinic.learning.evaluate.bootstrap import RESAMPLES, bootstrap
-from polyclinic.learning.evaluate.metrics import METRICS, binary_metrics, mean, reliability
+from polyclinic.learning.evaluate.metrics import (
+    binary_metrics,
+    classification_metrics,
+    mean,
+    reliability,
+)
 from polyclinic.learning.trust.conformal import Conformal
 
 #: A subgroup of fewer examples is counted, not measured.
 MIN_SUBGROUP = 20
 
-#: What a subgroup says of the chosen operating point, beside the metrics of `METRICS`.
+#: What a subgroup says of the chosen operating point, beside `classification_metrics`.
 SUBGROUP_METRICS = ("sensitivity", "specificity", "ppv", "npv")
 
 Floats = NDArray[np.float64]
@@ -119,7 +124,7 @@ def evaluate_classification(
     def statistics(weights: Floats) -> dict[Key, Floats]:
         values: dict[Key, Floats] = {
             ("abstained",): mean(answers.abstained, weights),
-            ("unfamiliar",): mean(answers.p_values < alpha, weights),
+            ("unfamiliar",): mean(answers.p_values <= alpha, weights),
             ("coverage",): mean(covered, weights),
             ("size",): mean(size, weights),
             ("single",): mean(size == 1, weights),
@@ -127,8 +132,8 @@ def evaluate_classification(
         for label, coding in enumerate(answers.labels):
             true = answers.y == label
             values["coverage of", coding.code] = mean(covered[true], weights[..., true])
-        for name, metric in METRICS.items():
-            values["metric", name] = metric(probabilities, y, weights)
+        for name, value in classification_metrics(probabilities, y, weights).items():
+            values["metric", name] = value
         for point, column in points:
             called = answers.probabilities[:, column] >= point.threshold
             for name, value in binary_metrics(called, answers.y == column, weights).items():
@@ -137,8 +142,8 @@ def evaluate_classification(
             if rows.sum() < MIN_SUBGROUP:
                 continue
             w = weights[..., rows]
-            for name, metric in METRICS.items():
-                values["group", *group, name] = metric(probabilities[rows], y[rows], w)
+            for name, value in classification_metrics(probabilities[rows], y[rows], w).items():
+                values["group", *group, name] = value
             for point, column in points:
                 if point.name == chosen:
                     called = answers.probabilities[rows, column] >= point.threshold

@@ -25,7 +25,7 @@ def auc(probabilities: Floats, y: Labels, weights: Floats | None = None) -> Floa
     With more than two labels the mean over each against the rest (macro). Undefined where a label
     has no example.
     """
-    return _macro(_area_under_roc, probabilities, y, weights)
+    return _macro(_area_under_roc, _ranked(probabilities, y, weights))
 
 
 def auprc(probabilities: Floats, y: Labels, weights: Floats | None = None) -> Floats:
@@ -33,7 +33,7 @@ def auprc(probabilities: Floats, y: Labels, weights: Floats | None = None) -> Fl
 
     No interpolation (Davis and Goadrich 2006). More than two labels and undefined as in `auc`.
     """
-    return _macro(_average_precision, probabilities, y, weights)
+    return _macro(_average_precision, _ranked(probabilities, y, weights))
 
 
 def accuracy(probabilities: Floats, y: Labels, weights: Floats | None = None) -> Floats:
@@ -68,14 +68,19 @@ def ece(probabilities: Floats, y: Labels, weights: Floats | None = None) -> Floa
     return _ratio(np.abs(w @ gap).sum(axis=-1), w.sum(axis=-1))
 
 
-METRICS = {
-    "auc": auc,
-    "auprc": auprc,
-    "accuracy": accuracy,
-    "brier": brier,
-    "ece": ece,
-    "log_loss": log_loss,
-}
+def classification_metrics(
+    probabilities: Floats, y: Labels, weights: Floats | None = None
+) -> dict[str, Floats]:
+    """All of the above by name: `auc`, `auprc`, `accuracy`, `brier`, `ece`, `log_loss`."""
+    ranked = _ranked(probabilities, y, weights)
+    return {
+        "auc": _macro(_area_under_roc, ranked),
+        "auprc": _macro(_average_precision, ranked),
+        "accuracy": accuracy(probabilities, y, weights),
+        "brier": brier(probabilities, y, weights),
+        "ece": ece(probabilities, y, weights),
+        "log_loss": log_loss(probabilities, y, weights),
+    }
 
 
 def binary_metrics(
@@ -140,31 +145,29 @@ def _bin(confidence: Floats) -> Labels:
     return np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
 
 
-def _macro(
-    area: Callable[[Floats, Floats], Floats],
-    probabilities: Floats,
-    y: Labels,
-    weights: Floats | None,
-) -> Floats:
-    """The mean over labels of an area, given the weights with and without the label.
-
-    Those (..., t, 2) are summed over examples of the same probability, by rising probability.
-    """
+def _ranked(
+    probabilities: Floats, y: Labels, weights: Floats | None
+) -> list[tuple[Floats, Floats]]:
+    """The weights with and without each label (..., t), by its t rising distinct probabilities."""
     w = _weights(weights, len(y))
     k = probabilities.shape[1]
-    areas = []
+    ranked = []
     for label in [1] if k == 2 else range(k):
-        order = np.argsort(probabilities[:, label], kind="stable")
-        p, present = probabilities[order, label], y[order] == label
+        order = np.argsort(probabilities[:, label])
+        p = probabilities[order, label]
         starts = np.flatnonzero(np.concatenate([[True], p[1:] != p[:-1]]))
-        sorted_weights = w[..., order]
-        areas.append(
-            area(
-                np.add.reduceat(sorted_weights * present, starts, axis=-1),
-                np.add.reduceat(sorted_weights * ~present, starts, axis=-1),
-            )
-        )
-    return np.asarray(np.mean(areas, axis=0))
+        both = w[..., order]
+        positive = both * (y[order] == label)
+        if len(starts) < len(p):
+            both = np.add.reduceat(both, starts, axis=-1)
+            positive = np.add.reduceat(positive, starts, axis=-1)
+        ranked.append((positive, both - positive))
+    return ranked
+
+
+def _macro(area: Callable[[Floats, Floats], Floats], ranked: list[tuple[Floats, Floats]]) -> Floats:
+    """The mean of an area over the labels."""
+    return np.asarray(np.mean([area(*label) for label in ranked], axis=0))
 
 
 def _area_under_roc(positive: Floats, negative: Floats) -> Floats:

@@ -160,7 +160,7 @@ def repeated_inputs(dataset: Dataset) -> Iterator[QualityIssue]:
 
     With different labels one of them is wrong: an error. With the same label inside a part it only
     counts double: a warning. Between training and validation it flatters the validation figures a
-    little: a warning, since published sets have it (9 pictures of PneumoniaMNIST). In test and
+    little: a warning, since published sets have it (8 pictures of PneumoniaMNIST). In test and
     another part it makes untrue the figures that others will trust: an error. `without_leaks` drops
     such inputs.
     """

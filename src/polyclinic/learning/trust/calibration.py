@@ -116,7 +116,9 @@ def _softmax(z: Floats) -> Floats:
 def _log_odds(z: Floats) -> Floats:
     """Each label's logit less the log-sum-exp of the others'; (n, k) from (n, k)."""
     others = [np.delete(z, label, axis=1) for label in range(z.shape[1])]
-    return z - np.column_stack([np.logaddexp.reduce(rest, axis=1) for rest in others])
+    with np.errstate(invalid="ignore"):  # rows of NaN stay so, in silence
+        rest = np.column_stack([np.logaddexp.reduce(other, axis=1) for other in others])
+    return np.asarray(z - rest)
 
 
 def _stratified_folds(y: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from polyclinic.core.errors import QualityRefused
 from polyclinic.core.prediction import Coding
 from polyclinic.learning.prepare.dataset import Dataset, Part
-from polyclinic.learning.prepare.quality import MAX_ROWS, QualityReport, check_quality
+from polyclinic.learning.prepare.quality import MAX_ROWS, QualityReport, check_quality, label_shift
 from polyclinic.learning.prepare.repeats import without_leaks
 
 SHARED = Path(
@@ -145,13 +145,10 @@ def test_a_patient_in_two_parts_is_an_error() -> None:
 
 def test_a_shift_of_labels_is_a_warning_with_the_prevalences() -> None:
     y = (np.arange(60) < 50).astype(np.int64)
-    (issue,) = check_quality(dataset(test=labelled(part(60, 2), y))).issues
-    assert (issue.check, issue.severity, issue.where) == (
-        "label_shift",
-        "warning",
-        "train and test",
-    )
-    assert "pneumonia 50.0% and 83.3%" in issue.detail
+    shifted = dataset(test=labelled(part(60, 2), y))
+    (issue,) = check_quality(shifted, [label_shift]).issues
+    assert (issue.severity, issue.where) == ("warning", "train and test")
+    assert "pneumonia: 50.0% and 83.3%" in issue.detail
 
 
 def test_imbalance_is_a_warning() -> None:

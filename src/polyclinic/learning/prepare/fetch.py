@@ -1,6 +1,7 @@
 """Fetch a catalogue entry: a file is kept only where its digest is the one in the catalogue."""
 
 import asyncio
+import os
 import shutil
 import subprocess
 import sys
@@ -92,8 +93,7 @@ async def _from_address(file: Download, folder: Path, progress: Progress) -> Non
 @contextmanager
 def _kept(file: Checked, target: Path) -> Iterator[IO[bytes]]:
     """A stream to write the file to; it takes its place at once, whole and checked, or never."""
-    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as stream:
-        part = Path(stream.name)
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         with part.open("wb") as stream:
             yield stream

@@ -223,7 +223,7 @@ def label_shift(dataset: Dataset) -> Iterator[QualityIssue]:
         p_value = float(chi2_contingency(np.stack([train, counts])[:, seen]).pvalue)
         if p_value < SHIFT_SIGNIFICANCE:
             prevalences = ", ".join(
-                f"{label.code} {before:.1%} and {after:.1%}"
+                f"{label.code}: {before:.1%} and {after:.1%}"
                 for label, before, after in zip(
                     dataset.labels, train / train.sum(), counts / counts.sum(), strict=True
                 )

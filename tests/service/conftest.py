@@ -6,10 +6,12 @@ from pathlib import Path
 import httpx
 import pytest
 import structlog
-from house_parts import add_version, low_limits
+from house_parts import House, LightModel, add_version, low_limits, serving
 
 from polyclinic.core.settings import Settings
-from polyclinic.registry.store import Registry, open_registry
+from polyclinic.registry.store import ModelVersion, Registry, open_registry
+from polyclinic.service.diagnosis import create_diagnosis
+from polyclinic.service.gateway.app import create_gateway
 
 
 @pytest.fixture
@@ -39,6 +41,24 @@ def registry(house_settings: Settings) -> Registry:
     registry = open_registry(house_settings)
     add_version(registry)
     return registry
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A gateway before the diagnosis department."""
+    settings = low_limits(tmp_path_factory.mktemp("home"))
+    registry = open_registry(settings)
+    add_version(registry)
+    loaded: list[LightModel] = []
+
+    def load(registry: Registry, version: ModelVersion) -> LightModel:
+        loaded.append(LightModel.load(registry, version))
+        return loaded[-1]
+
+    with serving(create_diagnosis(registry, settings, load)) as diagnosis:
+        gateway = create_gateway(registry, settings, {"diagnosis": diagnosis})
+        with serving(gateway) as url:
+            yield House(url, registry, loaded)
 
 
 @pytest.fixture

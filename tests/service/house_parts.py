@@ -92,6 +92,15 @@ def add_version(registry: Registry, bias: float = 0.0, name: str = NAME) -> Mode
     return registry.promote(str(version), by="test", reason="test")
 
 
+class House:
+    """A gateway at `url`, and the model behind it."""
+
+    def __init__(self, url: str, registry: Registry, loaded: list[LightModel]) -> None:
+        self.url = url
+        self.registry = registry
+        self.loaded = loaded
+
+
 @contextlib.contextmanager
 def serving(app: ASGIApp) -> Iterator[str]:
     """`app` on a real socket; its URL."""

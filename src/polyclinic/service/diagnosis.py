@@ -14,7 +14,7 @@ from polyclinic.core.prediction import Prediction
 from polyclinic.core.settings import Settings
 from polyclinic.registry.store import ModelVersion, Registry
 from polyclinic.service.application import Readiness, Service, create_app, while_connected
-from polyclinic.service.models import ModelHost
+from polyclinic.service.models import REFERENCE, ModelHost
 from polyclinic.service.problems import documented
 from polyclinic.service.telemetry import Metrics
 from polyclinic.service.uploads import read_uploads, request_body
@@ -92,7 +92,7 @@ def create_diagnosis(
     async def image(
         request: Request,
         model: Annotated[
-            str, Query(description="A model's name, or name@version, name@alias, or digest.")
+            str, Query(pattern=REFERENCE, description="NAME, NAME@alias or NAME@version.")
         ] = settings.image_model,
         explain: Annotated[
             bool, Query(description="Whether to show, at some cost, what each answer rests on.")

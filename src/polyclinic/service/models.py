@@ -4,13 +4,14 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, get_args
 
 import structlog
 
 from polyclinic.core.errors import NotFound, PolyclinicError, Unavailable
 from polyclinic.core.model import Answer, Model
 from polyclinic.core.settings import Settings
+from polyclinic.registry.history import Alias
 from polyclinic.registry.store import ModelVersion, Registry
 from polyclinic.service.batching import Batcher
 from polyclinic.service.telemetry import Metrics, ModelMetrics
@@ -19,6 +20,10 @@ from polyclinic.service.telemetry import Metrics, ModelMetrics
 FRESH_S = 1.0
 #: How many loaded versions are kept: a champion, a candidate, and two asked for by version.
 KEPT = 4
+
+#: What stands after the @ of a reference, and a whole reference (see `Registry.resolve`).
+VERSION = rf"^({'|'.join(get_args(Alias))}|[0-9a-f]{{6,64}})$"
+REFERENCE = rf"^[a-z0-9-]{{1,64}}(@{VERSION[1:-1]})?$"
 
 Item = TypeVar("Item")
 

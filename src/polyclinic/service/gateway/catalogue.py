@@ -1,11 +1,17 @@
 """The models and their cards, read from the registry."""
 
 from datetime import datetime
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Header, Path
 from pydantic import BaseModel
+from starlette.responses import HTMLResponse, Response
 
+from polyclinic.registry.card import Card, model_card
+from polyclinic.registry.manifest import NAME
 from polyclinic.registry.store import Registry
+from polyclinic.service.gateway.pages import HTML_POLICY
+from polyclinic.service.models import VERSION
 from polyclinic.service.problems import documented
 
 JSON, MARKDOWN, HTML = "application/json", "text/markdown", "text/html"
@@ -53,6 +59,33 @@ def catalogue(registry: Registry) -> APIRouter:
     @router.get("", summary="Every model version", responses=documented(500, 503))
     def models() -> Models:
         return Models(models=listed(registry))
+
+    @router.get(
+        "/{name}/{version}/card",
+        summary="A model's card",
+        response_model=Card,
+        responses={
+            200: {"content": {form: {"schema": {"type": "string"}} for form in (MARKDOWN, HTML)}},
+            **documented(404, 409, 422, 500, 503),
+        },
+    )
+    def card(
+        name: Annotated[str, Path(pattern=NAME)],
+        version: Annotated[str, Path(pattern=VERSION, description="A version, or an alias.")],
+        accept: Annotated[str, Header(include_in_schema=False)] = JSON,
+    ) -> Response:
+        """What to know before one believes it: as JSON, Markdown or a page, by `Accept`."""
+        found = registry.resolve(f"{name}@{version}")
+        openings = registry.test_openings(found.manifest.data.digest)
+        told = model_card(found, registry.evaluations(found), openings)
+        headers = {"Vary": "Accept"}
+        match preferred(accept, (JSON, MARKDOWN, HTML)):
+            case "text/html":
+                return HTMLResponse(told.html(), headers=headers | HTML_POLICY)
+            case "text/markdown":
+                return Response(told.markdown(), headers=headers, media_type=MARKDOWN)
+            case _:
+                return Response(told.model_dump_json(), headers=headers, media_type=JSON)
 
     return router
 

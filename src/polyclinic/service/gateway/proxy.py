@@ -31,7 +31,7 @@ class Departments:
     """The departments' addresses, and the connections kept open to them."""
 
     def __init__(self, addresses: Mapping[str, str]) -> None:
-        self.addresses = {name: URL(address) for name, address in addresses.items()}
+        self.addresses = {name: address.rstrip("/") for name, address in addresses.items()}
 
     async def open(self) -> None:
         """Get ready to connect."""
@@ -53,7 +53,9 @@ class Departments:
         """Status and body of a department's own page, such as `/readyz`. Raises `Unavailable`."""
         timeout = aiohttp.ClientTimeout(total=_QUESTION_S)
         try:
-            async with self._session.get(self.addresses[name] / path, timeout=timeout) as response:
+            async with self._session.get(
+                f"{self.addresses[name]}/{path}", timeout=timeout
+            ) as response:
                 return response.status, await response.read()
         except (aiohttp.ClientError, TimeoutError):
             raise _silent(name) from None
@@ -68,13 +70,9 @@ class Departments:
     async def request(self, name: str, request: Request) -> aiohttp.ClientResponse:
         """A department's answer to `request`, its body still to be read. Raises `Unavailable`."""
         scope = request.scope
-        url = self.addresses[name].join(
-            URL.build(
-                path=scope["raw_path"].decode("latin-1"),
-                query_string=scope["query_string"].decode("latin-1"),
-                encoded=True,
-            )
-        )
+        # As it came: a path that is resolved here could lead to the department's own pages.
+        target = scope["raw_path"] + b"?" * bool(scope["query_string"]) + scope["query_string"]
+        url = URL(f"{self.addresses[name]}{target.decode('latin-1')}", encoded=True)
         headers = passed_on(request.headers.items())
         headers.append((REQUEST_ID, request.state.request_id))
         has_body = "content-length" in request.headers or "transfer-encoding" in request.headers

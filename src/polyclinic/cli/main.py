@@ -10,7 +10,11 @@ from typing import Annotated
 import typer
 
 from polyclinic import NOTICE, __version__
+from polyclinic.cli import data, diagnose
 from polyclinic.cli.output import print_error
+from polyclinic.cli.serve import serve
+from polyclinic.cli.train import evaluate, train
+from polyclinic.cli.up import up
 from polyclinic.core.errors import PolyclinicError
 
 app = typer.Typer(
@@ -35,6 +39,14 @@ def main(
     ] = False,
 ) -> None:
     """Medical AI as services."""
+
+
+app.command()(up)
+app.command()(serve)
+app.command()(train)
+app.command()(evaluate)
+app.add_typer(diagnose.app, name="diagnose")
+app.add_typer(data.app, name="data")
 
 
 def run() -> None:

@@ -19,14 +19,14 @@ def print_json(value: Any) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table on standard output."""
+    """Print a table on standard output, as wide as it likes where that is no terminal."""
     from rich.console import Console
     from rich.table import Table
 
     table = Table(*columns, title=title, title_justify="left")
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
 def say(message: str) -> None:

@@ -10,9 +10,11 @@ from polyclinic.cli.output import AsJson, print_json, print_table, say
 from polyclinic.core.errors import Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.progress import Progress, TaskID
 
-    from polyclinic.core.evaluation import Estimate, Evaluation
+    from polyclinic.core.evaluation import Estimate, Evaluation, OperatingPointResult
     from polyclinic.learning.train.checkpoint import Epoch
 
 
@@ -76,7 +78,7 @@ def evaluate(
     print_evaluation(evaluation, f"{version.identity.name}@{version.version}")
     if evaluation.part == "test":
         opened = len(registry.test_openings(evaluation.dataset_digest))
-        say(f"The test part of {evaluation.dataset} has now been opened {opened} times here.")
+        say(f"The test part of {evaluation.dataset} has now been opened {opened} time(s) here.")
 
 
 def print_evaluation(evaluation: "Evaluation", model: str) -> None:
@@ -94,22 +96,24 @@ def print_evaluation(evaluation: "Evaluation", model: str) -> None:
         ),
     ]
     print_table(title, ("measure", "value (95% CI)"), rows)
-    names = ("sensitivity", "specificity", "ppv", "npv", "accuracy", "balanced_accuracy", "f1")
-    print_table(
-        "Operating points (* decides)",
-        ("point", "label", "threshold", *names),
-        (
-            (
-                result.point.name + (" *" if result.chosen else ""),
-                result.point.label,
-                f"{result.point.threshold:.3f}",
-                *(_show(result.metrics.get(name)) for name in names),
-            )
-            for result in evaluation.operating_points
-        ),
-    )
+    for label in dict.fromkeys(result.point.label for result in evaluation.operating_points):
+        _print_operating_points(
+            label, [each for each in evaluation.operating_points if each.point.label == label]
+        )
     for note in evaluation.notes:
         say(f"note: {note}")
+
+
+def _print_operating_points(label: str, results: "Sequence[OperatingPointResult]") -> None:
+    names = ("sensitivity", "specificity", "ppv", "npv", "accuracy", "balanced_accuracy", "f1")
+    print_table(
+        f"Operating points of {label} (* decides)",
+        ("", *(each.point.name + (" *" if each.chosen else "") for each in results)),
+        [
+            ("threshold", *(f"{each.point.threshold:.3f}" for each in results)),
+            *((name, *(_show(each.metrics.get(name)) for each in results)) for name in names),
+        ],
+    )
 
 
 def _show(estimate: "Estimate | None") -> str:

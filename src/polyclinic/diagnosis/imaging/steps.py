@@ -31,7 +31,8 @@ from polyclinic.diagnosis.imaging.source import read_npz
 from polyclinic.diagnosis.imaging.spec import FAMILIARITY_FILE, KIND, NETWORK_FILE, ImageSpec
 from polyclinic.learning.build.initialise import initialise
 from polyclinic.learning.prepare.dataset import Dataset
-from polyclinic.learning.prepare.quality import QualityReport, check_quality
+from polyclinic.learning.prepare.quality import check_quality
+from polyclinic.learning.prepare.repeats import without_leaks
 from polyclinic.learning.serve.onnx_export import export_onnx
 from polyclinic.learning.serve.onnx_network import OnnxNetwork
 from polyclinic.learning.train.checkpoint import Epoch
@@ -74,7 +75,8 @@ def run(
     gate's counts: `evaluation.evaluate_file` opens it.
     """
     listen.step("prepare")
-    dataset, quality = prepare(recipe, data, folder)
+    prepared = prepare(recipe, data, folder)
+    dataset = prepared.dataset
     if recipe.tune is not None:
         listen.step("tune")
         recipe = search(recipe, dataset, listen.trial)
@@ -86,13 +88,22 @@ def run(
     listen.step("evaluate")
     model = fit_trust(recipe, dataset, network)
     listen.step("serve")
-    version = register(recipe, dataset, quality, trained, model, registry)
+    version = register(recipe, prepared, trained, model, registry)
     checkpoint.unlink()
     return version
 
 
-def prepare(recipe: ImageRecipe, data: Path | None, folder: Path) -> tuple[Dataset, QualityReport]:
-    """Step 1: read the data and pass it through the quality gate.
+@dataclass(frozen=True)
+class Prepared:
+    """Data that passed the gate, the digest of its file, and what a reader must know of it."""
+
+    dataset: Dataset
+    digest: str
+    notes: tuple[str, ...]
+
+
+def prepare(recipe: ImageRecipe, data: Path | None, folder: Path) -> Prepared:
+    """Step 1: read the data, take out leaks between parts, and pass it through the quality gate.
 
     The recipe's `path` is relative to its own `folder`.
     Raises `QualityRefused` naming what is wrong with the data.
@@ -104,12 +115,17 @@ def prepare(recipe: ImageRecipe, data: Path | None, folder: Path) -> tuple[Datas
             )
         data = folder / recipe.data.path
     labels = tuple(label.coding() for label in recipe.data.labels)
-    dataset = read_npz(
+    whole = read_npz(
         data, labels, name=recipe.data.name, licence=recipe.data.licence, source=recipe.data.source
     )
+    dataset = without_leaks(whole)
     report = check_quality(dataset)
     report.refuse()
-    return dataset, report
+    notes = tuple(issue.detail for issue in report.issues)
+    for name, part in dataset.parts.items():
+        if dropped := len(whole.parts[name]) - len(part):
+            notes += (f"{name}: {dropped} pictures left out that stand in a later part too.",)
+    return Prepared(dataset, whole.digest(), notes)
 
 
 def search(
@@ -217,13 +233,13 @@ def fit_trust(recipe: ImageRecipe, dataset: Dataset, network: Network) -> Model:
 
 def register(
     recipe: ImageRecipe,
-    dataset: Dataset,
-    quality: QualityReport,
+    prepared: Prepared,
     trained: Trained,
     model: Model,
     registry: Registry,
 ) -> ModelVersion:
     """Step 4, second half, and step 5: measure on validation, and store the version to serve."""
+    dataset = prepared.dataset
     files = {
         NETWORK_FILE: model.network,
         FAMILIARITY_FILE: safetensors.numpy.save(model.familiarity.to_arrays()),
@@ -232,7 +248,7 @@ def register(
     runtime = OnnxNetwork(model.network, settings().inference_threads)
     classifier = ImageClassifier(unnamed, dataset.labels, model.spec, runtime, model.familiarity)
     chosen_here = "Calibration, thresholds and the best epoch were chosen on this part."
-    notes = (chosen_here, *(issue.detail for issue in quality.issues))
+    notes = (chosen_here, *prepared.notes)
     validation = measure(classifier, dataset, dataset.validation, "validation", notes)
     best = trained.progress.best
     manifest = Manifest(
@@ -247,7 +263,7 @@ def register(
         spec=model.spec.model_dump(mode="json"),
         data=DataUse(
             name=dataset.name,
-            digest=dataset.digest(),
+            digest=prepared.digest,
             licence=dataset.licence,
             source=dataset.source,
             parts={

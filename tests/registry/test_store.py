@@ -80,7 +80,7 @@ def test_an_unknown_reference_tells_what_there_is(registry: Registry) -> None:
     with pytest.raises(NotFound) as error:
         registry.resolve("nothing")
     assert "chest-xray-pneumonia" in str(error.value.remedy)
-    with pytest.raises(NotFound, match="has no 000000") as error:
+    with pytest.raises(NotFound, match="has no version 000000") as error:
         registry.resolve("chest-xray-pneumonia@000000")
     assert version.version in str(error.value.remedy)
 
@@ -93,16 +93,27 @@ def test_text_that_is_no_reference_is_refused(registry: Registry, text: str) -> 
         registry.resolve(text)
 
 
-def test_an_ambiguous_prefix_is_refused(registry: Registry) -> None:
-    version = add(registry)
-    twin = version.digest[:8] + ("0" * 56 if version.digest[8:] != "0" * 56 else "1" * 56)
+def copy_as(registry: Registry, digest: str) -> None:
+    """Copy the only row to a row of another digest, which no manifest in reach would have."""
     with registry.engine.begin() as connection:
         row = connection.execute(sa.select(*sa.inspect(ModelVersionRow).columns)).one()
-        values = {**row._mapping, "digest": twin}
-        connection.execute(sa.insert(ModelVersionRow).values(values))
+        connection.execute(sa.insert(ModelVersionRow).values({**row._mapping, "digest": digest}))
+
+
+def test_an_ambiguous_prefix_is_refused(registry: Registry) -> None:
+    version = add(registry)
+    twin = version.digest[:8] + "0" * 56
+    copy_as(registry, twin)
     with pytest.raises(Conflict, match="several versions"):
         registry.resolve(f"chest-xray-pneumonia@{twin[:6]}")
     assert registry.resolve(f"chest-xray-pneumonia@{version.version}") == version
+
+
+@pytest.mark.parametrize("digits", ["abcdef", "123456", "facade" * 10 + "cafe"])
+def test_digits_may_be_letters_or_numerals_alone(registry: Registry, digits: str) -> None:
+    add(registry)
+    copy_as(registry, digits.ljust(64, "0"))
+    assert registry.resolve(f"chest-xray-pneumonia@{digits}").digest.startswith(digits)
 
 
 def test_files_that_are_not_the_manifests_leave_nothing_listed(registry: Registry) -> None:

@@ -1,15 +1,13 @@
 """The registry: immutable, signed model versions and what is known about them."""
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, NoReturn, TypeAlias, get_args
 
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from polyclinic.core.digest import sha256
-from polyclinic.core.errors import Conflict, IntegrityError, InvalidInput, NotFound
+from polyclinic.core.errors import IntegrityError, NotFound
 from polyclinic.core.evaluation import Evaluation
 from polyclinic.core.settings import Settings
 from polyclinic.core.settings import settings as process_settings
@@ -17,17 +15,23 @@ from polyclinic.core.storage.blobs import Blobs
 from polyclinic.core.storage.database import migrate, open_database, writing
 from polyclinic.registry.history import Alias, Approval, History, Opening
 from polyclinic.registry.manifest import Manifest, read_manifest
+from polyclinic.registry.reference import find_version
+from polyclinic.registry.rows import (
+    has_version,
+    query_of,
+    read_approvals,
+    read_evaluations,
+    read_openings,
+    read_versions,
+    write_approval,
+    write_history,
+    write_version,
+)
 from polyclinic.registry.signing import Keys, Signature, open_keys
-from polyclinic.registry.tables import ApprovalRow, EvaluationRow, ModelVersionRow, OpeningRow
+from polyclinic.registry.tables import ApprovalRow, ModelVersionRow, OpeningRow
 from polyclinic.registry.version import ModelVersion
 
 __all__ = ["ModelVersion", "Registry", "open_registry"]
-
-_REFERENCE = re.compile(
-    r"(?P<name>[a-z0-9-]{1,64})(?:@(?:(?P<alias>[a-z]+)|(?P<prefix>[0-9a-f]{6,64})))?"
-)
-Query: TypeAlias = sa.Select[*tuple[Any, ...]]
-_VERSION_COLUMNS = tuple(sa.inspect(ModelVersionRow).columns)
 
 
 class Registry:
@@ -80,21 +84,8 @@ class Registry:
         for data in files.values():
             self.blobs.put(data)
         with writing(self.engine) as connection:
-            first = not connection.scalar(
-                sa.select(sa.exists().where(ModelVersionRow.name == version.name))
-            )
-            there = ModelVersionRow.digest == version.digest
-            if connection.scalar(sa.select(sa.exists().where(there))):
-                connection.execute(sa.update(ModelVersionRow).where(there).values(**_row(version)))
-            else:
-                connection.execute(sa.insert(ModelVersionRow).values(**_row(version)))
-            if first:
-                _approve(connection, version, "candidate", "registry", "The first of its name")
-            if history:
-                for evaluation in history.evaluations:
-                    _insert_new(connection, EvaluationRow, _evaluation_row(version, evaluation))
-                for opening in history.test_openings:
-                    _insert_new(connection, OpeningRow, opening.model_dump())
+            write_version(connection, version)
+            write_history(connection, version, history or History(model_digest=version.digest))
         return version
 
     def resolve(self, reference: str) -> ModelVersion:
@@ -105,46 +96,15 @@ class Registry:
         `NotFound`, saying what there is; `Conflict` when the digits fit several versions;
         `InvalidInput` for text that is no reference.
         """
-        match = _REFERENCE.fullmatch(reference)
-        # Digits win over an alias where a word could be both; no alias is a hexadecimal word.
-        if not match or (match["alias"] and match["alias"] not in get_args(Alias)):
-            raise InvalidInput(
-                f"{reference!r} is not a reference to a model version",
-                where=reference,
-                remedy="Write NAME, NAME@champion, NAME@candidate or NAME@ and 6 or more digits"
-                " of its version.",
-            )
-        query = sa.select(*_VERSION_COLUMNS).where(ModelVersionRow.name == match["name"])
-        if match["prefix"]:
-            query = query.where(ModelVersionRow.digest.startswith(match["prefix"])).limit(2)
-        else:
-            query = (
-                query.join(ApprovalRow, ApprovalRow.model_digest == ModelVersionRow.digest)
-                .where(
-                    ApprovalRow.name == match["name"],
-                    ApprovalRow.alias == (match["alias"] or "champion"),
-                )
-                .order_by(ApprovalRow.id.desc())
-                .limit(1)
-            )
-        found = self._versions(query)
-        if not found:
-            self._say_what_there_is(match["name"], reference)
-        if len(found) > 1:
-            raise Conflict(
-                f"{reference} fits several versions, such as "
-                + " and ".join(version.version for version in found),
-                where=reference,
-                remedy="Give more digits.",
-            )
-        return found[0]
+        return find_version(self.engine, reference)
 
     def versions(self, name: str | None = None) -> list[ModelVersion]:
         """Every version (of `name`), by name, the newest first; damaged ones are listed too."""
-        query = sa.select(*_VERSION_COLUMNS).order_by(
+        query = query_of(ModelVersionRow).order_by(
             ModelVersionRow.name, ModelVersionRow.created.desc(), ModelVersionRow.digest
         )
-        return self._versions(query.where(ModelVersionRow.name == name) if name else query)
+        query = query.where(ModelVersionRow.name == name) if name else query
+        return read_versions(self.engine, query)
 
     def verify(self, version: ModelVersion) -> Manifest:
         """The manifest of `version`. Raises `IntegrityError` unless digest and signature fit."""
@@ -182,17 +142,21 @@ class Registry:
         version = self.resolve(reference)
         self.load(version)
         with writing(self.engine) as connection:
-            _approve(connection, version, alias, by, reason)
+            write_approval(connection, version, alias, by, reason)
         return version
 
     def aliases(self, name: str | None = None) -> list[Approval]:
         """The approval behind each alias (of `name`) as it stands now."""
         last = sa.select(sa.func.max(ApprovalRow.id)).group_by(ApprovalRow.name, ApprovalRow.alias)
-        return self._approvals(name, ApprovalRow.id.in_(last))
+        query = query_of(ApprovalRow).where(ApprovalRow.id.in_(last))
+        query = query.where(ApprovalRow.name == name) if name else query
+        return read_approvals(self.engine, query)
 
     def approvals(self, name: str | None = None) -> list[Approval]:
         """Every approval ever given (for `name`), the oldest first."""
-        return self._approvals(name)
+        query = query_of(ApprovalRow)
+        query = query.where(ApprovalRow.name == name) if name else query
+        return read_approvals(self.engine, query)
 
     # Evaluations and openings of the test part
 
@@ -200,19 +164,15 @@ class Registry:
         """Keep `evaluation` with `version`. Raises `NotFound` when the version is not here."""
         with writing(self.engine) as connection:
             self._must_have(connection, version)
-            _insert_new(connection, EvaluationRow, _evaluation_row(version, evaluation))
+            history = History(model_digest=version.digest, evaluations=(evaluation,))
+            write_history(connection, version, history)
 
     def evaluations(self, version: ModelVersion) -> list[Evaluation]:
         """What was measured of `version` after it was made, the oldest first.
 
         Its validation stands in its manifest. Raises `IntegrityError` for an altered evaluation.
         """
-        query = (
-            sa.select(EvaluationRow.digest, EvaluationRow.document)
-            .where(EvaluationRow.model_digest == version.digest)
-            .order_by(EvaluationRow.time, EvaluationRow.digest)
-        )
-        return [_read_evaluation(version, row.digest, row.document) for row in self._all(query)]
+        return read_evaluations(self.engine, version)
 
     def open_test(self, version: ModelVersion, dataset_digest: str, by: str) -> int:
         """Log that `by` looks at a data set's test part for `version`.
@@ -237,12 +197,7 @@ class Registry:
 
     def test_openings(self, dataset_digest: str) -> list[Opening]:
         """Every logged look at the data set's test part, for any model, the oldest first."""
-        query = (
-            sa.select(*sa.inspect(OpeningRow).columns)
-            .where(OpeningRow.dataset_digest == dataset_digest)
-            .order_by(OpeningRow.time)
-        )
-        return [Opening(**row._mapping) for row in self._all(query)]
+        return read_openings(self.engine, dataset_digest)
 
     def history(self, version: ModelVersion) -> History:
         """What travels with `version` in its bundle."""
@@ -252,57 +207,9 @@ class Registry:
             test_openings=tuple(self.test_openings(version.manifest.data.digest)),
         )
 
-    def _all(self, query: Query) -> Sequence[sa.Row[*tuple[Any, ...]]]:
-        with self.engine.connect() as connection:
-            return connection.execute(query).all()
-
-    def _versions(self, query: Query) -> list[ModelVersion]:
-        return [
-            ModelVersion(
-                row.name,
-                row.kind,
-                row.created,
-                row.digest,
-                row.document,
-                # Unchecked here, so that a damaged row spoils no listing; `verify` checks it.
-                Signature.model_construct(signer=row.signer, value=row.signature),
-            )
-            for row in self._all(query)
-        ]
-
-    def _approvals(self, name: str | None, *wanted: sa.ColumnElement[bool]) -> list[Approval]:
-        columns = (
-            ApprovalRow.name,
-            ApprovalRow.alias,
-            ApprovalRow.model_digest,
-            ApprovalRow.time,
-            ApprovalRow.by,
-            ApprovalRow.reason,
-        )
-        query = sa.select(*columns).where(*wanted).order_by(ApprovalRow.id)
-        query = query.where(ApprovalRow.name == name) if name else query
-        return [Approval(**row._mapping) for row in self._all(query)]
-
     def _must_have(self, connection: sa.Connection, version: ModelVersion) -> None:
-        there = sa.exists().where(ModelVersionRow.digest == version.digest)
-        if not connection.scalar(sa.select(there)):
+        if not has_version(connection, version):
             raise NotFound(f"There is no {version} here", remedy="Import its bundle first.")
-
-    def _say_what_there_is(self, name: str, reference: str) -> NoReturn:
-        versions = self.versions(name)
-        if not versions:
-            names = sorted({version.name for version in self.versions()})
-            raise NotFound(
-                f"There is no model named {name}",
-                where=reference,
-                remedy=f"There is: {_listed(names)}.",
-            )
-        raise NotFound(
-            f"{name} has no {reference.partition('@')[2] or 'champion'}",
-            where=reference,
-            remedy=f"There is: {_listed(map(str, versions))}."
-            " `polyclinic models promote` makes one the champion.",
-        )
 
 
 def open_registry(settings: Settings | None = None) -> Registry:
@@ -334,63 +241,3 @@ def _check_files(version: ModelVersion, files: Mapping[str, bytes]) -> None:
                 f" {len(data)} bytes of digest {sha256(data)[:12]} are there",
                 where=name,
             )
-
-
-def _row(version: ModelVersion) -> dict[str, object]:
-    return {
-        "digest": version.digest,
-        "name": version.name,
-        "kind": version.kind,
-        "created": version.created,
-        "document": version.document,
-        "signer": version.signature.signer,
-        "signature": version.signature.value,
-    }
-
-
-def _evaluation_row(version: ModelVersion, evaluation: Evaluation) -> dict[str, object]:
-    document = evaluation.model_dump_json().encode()
-    return {
-        "model_digest": version.digest,
-        "digest": sha256(document),
-        "time": evaluation.time,
-        "document": document,
-    }
-
-
-def _read_evaluation(version: ModelVersion, digest: str, document: bytes) -> Evaluation:
-    if sha256(document) != digest:
-        raise IntegrityError(
-            f"An evaluation of {version} was altered",
-            where=f"evaluation {digest}",
-            remedy="Restore the database from its backup.",
-        )
-    return Evaluation.model_validate_json(document)
-
-
-def _insert_new(connection: sa.Connection, table: Any, values: Mapping[str, object]) -> None:
-    """Insert a row unless one with its primary key is there. The caller holds the write lock."""
-    key = [column == values[column.name] for column in sa.inspect(table).primary_key]
-    if not connection.scalar(sa.select(sa.exists().where(*key))):
-        connection.execute(sa.insert(table).values(**values))
-
-
-def _approve(
-    connection: sa.Connection, version: ModelVersion, alias: Alias, by: str, reason: str
-) -> None:
-    connection.execute(
-        sa.insert(ApprovalRow).values(
-            name=version.name,
-            alias=alias,
-            model_digest=version.digest,
-            time=datetime.now(UTC),
-            by=by,
-            reason=reason,
-        )
-    )
-
-
-def _listed(names: Iterable[str], most: int = 10) -> str:
-    listed = list(names)
-    more = f" and {len(listed) - most} more" if len(listed) > most else ""
-    return ", ".join(listed[:most]) + more if listed else "none yet"

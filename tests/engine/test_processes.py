@@ -132,10 +132,25 @@ async def test_one_that_does_not_get_ready_is_stopped(
     monkeypatch.setattr("polyclinic.engine.processes._READY_S", 0.5)
     program = site.program("deaf")
     deaf = Program("deaf", program.command, f"http://127.0.0.1:{free_port()}")
-    with pytest.raises(Unavailable, match="not ready"):
+    with pytest.raises(Unavailable, match="did not answer"):
         await site.supervisor.start(deaf)
     await site.supervisor.stop()
     assert not children_named("deaf")
+
+
+async def test_one_that_says_why_it_is_not_ready_is_quoted(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("polyclinic.engine.processes._UNREADY_S", 0.2)
+    problem = Unavailable("There is no model.", remedy="Train one.").problem()
+    unready = SERVER.replace("send_response(200)", "send_response(503)").replace(
+        "end_headers()", f"end_headers(); self.wfile.write({problem.model_dump_json().encode()!r})"
+    )
+    program = site.program("unready")
+    command = tuple(unready if part == SERVER else part for part in program.command)
+    with pytest.raises(Unavailable, match=r"There is no model\.") as caught:
+        await site.supervisor.start(Program("unready", command, program.ready_url))
+    assert caught.value.remedy == "Train one."
 
 
 async def test_one_that_does_not_obey_is_killed(

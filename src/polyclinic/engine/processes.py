@@ -14,12 +14,14 @@ from typing import cast
 
 import aiohttp
 
-from polyclinic.core.errors import Unavailable
+from polyclinic.core.errors import Problem, Unavailable
 
 _PARENT = "POLYCLINIC_PARENT"
 _PR_SET_PDEATHSIG = 1
 _POLL_S = 0.05
 _READY_S = 30.0
+#: How long one that answers, but is not ready, may still take.
+_UNREADY_S = 5.0
 #: Longer than a service takes for what it accepted.
 _STOP_S = 25.0
 _FIRST_DELAY_S = 0.5
@@ -32,7 +34,10 @@ _TAIL_LINES = 10
 
 @dataclass(frozen=True)
 class Program:
-    """What to run under which name, and the URL that answers 200 when it is ready."""
+    """What to run under which name, and the URL that answers 200 when it is ready.
+
+    Until then it may answer with a problem document that says why it is not.
+    """
 
     name: str
     command: Sequence[str]
@@ -137,7 +142,7 @@ class _Child:
 
     async def until_ready(self) -> None:
         deadline = monotonic() + _READY_S
-        said = "it did not answer"
+        problem = None
         timeout = aiohttp.ClientTimeout(total=_READY_S)
         async with aiohttp.ClientSession(timeout=timeout) as session:
             while not self._exit.done() and monotonic() < deadline:
@@ -145,18 +150,27 @@ class _Child:
                     async with session.get(self.program.ready_url) as response:
                         if response.status == 200:
                             return
-                        said = await response.text()
+                        problem = Problem.model_validate_json(await response.read())
+                        deadline = min(deadline, monotonic() + _UNREADY_S)
                 except (aiohttp.ClientError, TimeoutError):
                     pass
                 await asyncio.sleep(_POLL_S)
+        raise self._failure(problem)
+
+    def _failure(self, problem: Problem | None) -> Unavailable:
+        """Why the program is not ready: its end, its own word, or its silence."""
+        name = self.program.name
+        if problem is not None and not self._exit.done():
+            detail = f"The service {name} runs but is not ready: {problem.detail}"
+            return Unavailable(detail, where=name, remedy=problem.remedy)
         if self._exit.done():
-            why = f"it ended with exit code {self._exit.result()}"
+            told = f"The service {name} ended with exit code {self._exit.result()}."
         else:
-            why = f"not ready after {_READY_S:.0f} seconds: {said}"
+            told = f"The service {name} did not answer within {_READY_S:.0f} seconds."
         lines = self._tail.decode(errors="replace").splitlines()[-_TAIL_LINES:]
-        raise Unavailable(
-            "\n".join([f"The service {self.program.name} did not start: {why}", *lines]),
-            where=self.program.name,
+        return Unavailable(
+            "\n".join([told, *lines]),
+            where=name,
             remedy=f"Run it alone to see more: {' '.join(self.program.command)}",
         )
 

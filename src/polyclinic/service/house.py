@@ -32,28 +32,29 @@ class CheckRow(BaseModel):
 async def start_house(
     supervisor: Supervisor, host: str, port: int, started: Callable[[str], object]
 ) -> str:
-    """Start the departments together, then the gateway on `host` and `port`; the gateway's URL.
+    """Start the departments, and the gateway on `host` and `port`, together; the gateway's URL.
 
     `started` is told the name of each service that is ready. Raises `Unavailable` when one does
     not start; the others are left to `Supervisor.stop`.
     """
     ports = {name: free_port() for name in DEPARTMENTS}
     urls = {name: local_url(_LOOPBACK, port) for name, port in ports.items()}
+    url = local_url(host, port)
+    places = [f"--department={name}={place}" for name, place in urls.items()]
 
-    async def start(name: str, url: str, *command: str) -> None:
-        serve = (sys.executable, "-m", "polyclinic", "serve", name, *command)
-        await supervisor.start(Program(name, serve, f"{url}/readyz"))
+    async def start(name: str, ready_url: str, *options: str) -> None:
+        serve = (sys.executable, "-m", "polyclinic", "serve", name, *options)
+        await supervisor.start(Program(name, serve, ready_url))
         started(name)
 
     try:
         async with asyncio.TaskGroup() as group:
-            for name, url in urls.items():
-                group.create_task(start(name, url, *_at(_LOOPBACK, ports[name])))
+            for name, place in urls.items():
+                group.create_task(start(name, f"{place}/readyz", *_at(_LOOPBACK, ports[name])))
+            # The last to start is the first to stop. It is ready when the departments are, too.
+            group.create_task(start(GATEWAY, f"{url}/healthz", *_at(host, port), *places))
     except ExceptionGroup as failed:
         raise failed.exceptions[0] from None
-    url = local_url(host, port)
-    places = [f"--department={name}={place}" for name, place in urls.items()]
-    await start(GATEWAY, url, *_at(host, port), *places)
     return url
 
 

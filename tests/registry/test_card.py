@@ -1,4 +1,4 @@
-"""The model card: 31 attributes, each answered or named as a gap; readable, safe, self-contained."""
+"""The model card: 31 attributes, each answered or a named gap; readable, safe, self-contained."""
 
 import re
 from html.parser import HTMLParser

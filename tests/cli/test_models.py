@@ -63,8 +63,11 @@ def test_promote_keeps_who_and_why(version: ModelVersion) -> None:
     assert aliases["champion"]["reason"] == "Measured on our wards"
     assert aliases["champion"]["by"]
     assert "Measured on our wards" in run("list")
+    assert "Measured on our wards" in run("show", str(version))
     run("promote", str(version), "--to", "candidate")
     assert open_registry().resolve(f"{NAME}@candidate") == version
+    approvals = json.loads(run("show", str(version), "--json"))["approvals"]
+    assert [a["alias"] for a in approvals] == ["candidate", "champion", "candidate"]
 
 
 def test_show_prints_the_card_and_writes_it_as_a_page(

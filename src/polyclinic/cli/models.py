@@ -65,7 +65,7 @@ def show(
         Path | None, typer.Option(help="Write the card as one HTML page to this file.")
     ] = None,
 ) -> None:
-    """A model's card: what it is for, how good it is, and what is not known of it."""
+    """A model's card: what it is for, how good it is, what is not known, and who approved it."""
     from polyclinic.core.storage.blobs import write_atomic
     from polyclinic.registry.card import model_card
 
@@ -81,13 +81,23 @@ def show(
                 f"The page cannot be written: {error.strerror}", where=str(html)
             ) from None
         say(f"Wrote {html}")
+    approvals = [
+        approval
+        for approval in registry.approvals(version.name)
+        if approval.model_digest == version.digest
+    ]
     if as_json:
-        print_json(card)
+        print_json({**card.model_dump(), "approvals": approvals})
     elif html is None:
         from rich.console import Console
         from rich.markdown import Markdown
 
         Console().print(Markdown(card.markdown()))
+        print_table(
+            "Approvals",
+            ("alias", "time", "by", "reason"),
+            ((a.alias, f"{a.time:%Y-%m-%d %H:%M} UTC", a.by, a.reason) for a in approvals),
+        )
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 import tempfile
 from functools import cached_property
 from pathlib import Path
@@ -35,7 +36,7 @@ class Blobs:
             else:
                 filesystem, root = self._remote
                 filesystem.pipe_file(_path(root, digest), data)
-        except OSError as error:
+        except _failures() as error:
             raise self._unavailable(error) from None
         return digest
 
@@ -49,7 +50,7 @@ class Blobs:
                 where=self.url,
                 remedy="Import the model's bundle again, or restore the store from its backup.",
             ) from None
-        except OSError as error:
+        except _failures() as error:
             raise self._unavailable(error) from None
         if sha256(data) != digest:
             raise IntegrityError(
@@ -65,7 +66,14 @@ class Blobs:
         if self._folder is not None:
             return (self._folder / digest[:2] / digest[2:]).is_file()
         filesystem, root = self._remote
-        return bool(filesystem.isfile(_path(root, digest)))
+        try:
+            # Not `exists`, which says no as well where the store does not answer.
+            filesystem.info(_path(root, digest))
+        except FileNotFoundError:
+            return False
+        except _failures() as error:
+            raise self._unavailable(error) from None
+        return True
 
     def _read(self, digest: str) -> bytes:
         _check(digest)
@@ -94,7 +102,7 @@ class Blobs:
             ) from None
         return filesystem, root
 
-    def _unavailable(self, error: OSError) -> Unavailable:
+    def _unavailable(self, error: Exception) -> Unavailable:
         return Unavailable(
             f"The blob store does not answer: {error}",
             where=self.url,
@@ -123,6 +131,12 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     # The names, too, must reach the disk: the file's own, and those of the folders just made.
     for folder in (path.parent, *(new.parent for new in made)):
         _sync_folder(folder)
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What a store raises when it does not answer: S3's client, once loaded, has its own."""
+    s3 = sys.modules.get("botocore.exceptions")
+    return (OSError, s3.BotoCoreError) if s3 else (OSError,)
 
 
 def _sync_folder(folder: Path) -> None:

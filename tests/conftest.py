@@ -11,7 +11,28 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from polyclinic.core.settings import settings
+
 POSTGRES_BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def home_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test touches the state of the person who runs it."""
+    settings.cache_clear()
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("POLYCLINIC_HOME", str(tmp_path_factory.mktemp("polyclinic-home")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data that `POLYCLINIC_SHARED_DATA` names; without it the test skips."""
+    folder = os.environ.get("POLYCLINIC_SHARED_DATA")
+    if not folder:
+        pytest.skip("POLYCLINIC_SHARED_DATA names no folder of real data")
+    assert Path(folder).is_dir(), f"POLYCLINIC_SHARED_DATA: {folder} is no folder"
+    return Path(folder)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from polyclinic import NOTICE, __version__
-from polyclinic.cli import data, diagnose
+from polyclinic.cli import data, diagnose, models
 from polyclinic.cli.output import print_error
 from polyclinic.cli.serve import serve
 from polyclinic.cli.train import evaluate, train
@@ -46,6 +46,7 @@ app.command()(serve)
 app.command()(train)
 app.command()(evaluate)
 app.add_typer(diagnose.app, name="diagnose")
+app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data")
 
 

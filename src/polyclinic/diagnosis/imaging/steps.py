@@ -121,7 +121,7 @@ def prepare(recipe: ImageRecipe, data: Path | None, folder: Path) -> Prepared:
     dataset = without_leaks(whole)
     report = check_quality(dataset)
     report.refuse()
-    notes = tuple(issue.detail for issue in report.issues)
+    notes = tuple(f"{issue.where}: {issue.detail}" for issue in report.issues)
     for name, part in dataset.parts.items():
         if dropped := len(whole.parts[name]) - len(part):
             notes += (f"{name}: {dropped} pictures left out that stand in a later part too.",)

@@ -26,17 +26,20 @@ GROUPS = {
 }
 
 
+Origin = Literal["measured", "derived", "stated", "gap"]
+
+
 class SourceAttribute(Frozen):
     """One source attribute: its paragraph, such as `(4)(ii)`, what it asks, and the answer.
 
-    `origin` says where the answer is from; in a `gap`, `text` says what is missing and what would
-    fill it.
+    `origin` says where the answer is from: `measured` on data, `derived` from what the model is,
+    or `stated` by its makers. In a `gap`, `text` says what is missing and what would fill it.
     """
 
     paragraph: str
     group: str
     question: str
-    origin: Literal["measured", "stated", "gap"]
+    origin: Origin
     text: str
 
 
@@ -50,15 +53,15 @@ def source_attributes(
     card = manifest.card
     test = [evaluation for evaluation in evaluations if evaluation.part == "test"]
     external = [evaluation for evaluation in evaluations if evaluation.part == "external"]
-    no_test = "The test part was not opened for this version; `polyclinic evaluate` does, and logs."
-    no_external = "`polyclinic evaluate` on a data set of another source measures it."
+    no_test = "Running polyclinic evaluate on the test part measures it, and logs the opening."
+    no_external = "Running polyclinic evaluate on a data set of another source measures it."
     no_groups = "The data names no subgroups (such as sex or age band)"
     local = "No evaluation is marked as this site's own data; compare the external ones above."
     return (
         _stated("(1)(i)", "Who developed it, and how to reach them", card.developer, "developer"),
         _stated("(1)(ii)", "Who paid for its development", card.funding, "funding"),
-        _measured("(1)(iii)", "What value it puts out", [_output(manifest)]),
-        _measured("(1)(iv)", "What type of output that is", [_OUTPUT_TYPE]),
+        _derived("(1)(iii)", "What value it puts out", _output(manifest)),
+        _derived("(1)(iv)", "What type of output that is", _OUTPUT_TYPE),
         _stated("(2)(i)", "What it is meant for", card.intended_use, "intended_use"),
         _stated(
             "(2)(ii)",
@@ -212,20 +215,20 @@ def _groups(evaluation: Evaluation) -> str:
 
 
 def _stated(paragraph: str, question: str, text: str, field: str) -> SourceAttribute:
-    gap = f"Not stated. The makers fill it as `card.{field}` in the model's recipe."
+    gap = f"Not stated. The makers fill it as card.{field} in the model's recipe."
     return _attribute(paragraph, question, "stated" if text else "gap", text or gap)
 
 
-def _measured(
-    paragraph: str, question: str, measured: Sequence[str], gap: str = ""
-) -> SourceAttribute:
+def _derived(paragraph: str, question: str, text: str) -> SourceAttribute:
+    return _attribute(paragraph, question, "derived", text)
+
+
+def _measured(paragraph: str, question: str, measured: Sequence[str], gap: str) -> SourceAttribute:
     text = "\n".join(measured) or f"Not measured. {gap}"
     return _attribute(paragraph, question, "measured" if measured else "gap", text)
 
 
-def _attribute(
-    paragraph: str, question: str, origin: Literal["measured", "stated", "gap"], text: str
-) -> SourceAttribute:
+def _attribute(paragraph: str, question: str, origin: Origin, text: str) -> SourceAttribute:
     return SourceAttribute(
         paragraph=paragraph,
         group=GROUPS[paragraph[1]],

@@ -52,7 +52,11 @@ def test_the_project_and_the_operators_keys_are_trusted(tmp_path: Path) -> None:
     (tmp_path / "keys" / "trusted" / "maker.pem").write_bytes(public_pem(maker.public_key()))
     keys = open_keys(tmp_path)
     keys.verify(b"data", signature, "the manifest")
-    assert {trusted.owner for trusted in keys.trusted.values()} == {PROJECT, "this site", "maker"}
+    assert {trusted.owner for trusted in keys.trusted.values()} == {
+        f"{PROJECT} (2026)",
+        "this site",
+        "maker",
+    }
 
 
 @given(data=st.binary(max_size=100), flip=st.integers(0, 511))

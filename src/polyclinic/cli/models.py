@@ -1,12 +1,11 @@
 """`polyclinic models`: what the registry holds, and who answers."""
 
-import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from polyclinic.cli.output import AsJson, print_json, print_table, say
+from polyclinic.cli.output import AsJson, person, print_json, print_table, say
 from polyclinic.core.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -109,7 +108,7 @@ def promote(
     reason: Annotated[str, typer.Option(help="Why; it is kept with your name.")] = "Not given",
 ) -> None:
     """Make a version the one that answers by its name, or the next to be looked at."""
-    version = _registry().promote(reference, to, by=getpass.getuser(), reason=reason)
+    version = _registry().promote(reference, to, by=person(), reason=reason)
     say(f"{version} is now the {to} of {version.name}")
 
 

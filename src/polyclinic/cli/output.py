@@ -36,6 +36,17 @@ def say(message: str) -> None:
     Console(stderr=True, highlight=False).print(message)
 
 
+def person() -> str:
+    """Who gives the command, for what is logged; a user without a name is known by number."""
+    import getpass
+    import os
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
+
+
 def print_error(error: PolyclinicError) -> None:
     """Print what was wrong, where, and what to do, on standard error."""
     from rich.console import Console

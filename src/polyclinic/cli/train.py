@@ -1,12 +1,11 @@
 """`polyclinic train` and `polyclinic evaluate`."""
 
-import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from polyclinic.cli.output import AsJson, print_json, print_table, say
+from polyclinic.cli.output import AsJson, person, print_json, print_table, say
 from polyclinic.core.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ def evaluate(
     registry = open_registry()
     version = registry.resolve(model)
     with Console(stderr=True).status("Measuring"):
-        evaluation = evaluate_file(registry, version, data, getpass.getuser())
+        evaluation = evaluate_file(registry, version, data, person())
     if as_json:
         print_json({"model": version.identity, "evaluation": evaluation})
         return

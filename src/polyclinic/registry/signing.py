@@ -25,6 +25,7 @@ from polyclinic.core.frozen import Frozen
 from polyclinic.core.storage.blobs import write_atomic
 
 PROJECT = "the Polyclinic project"
+PROJECT_KEYS = Path(str(files("polyclinic.registry"))) / "project_keys"
 SITE = "this site"
 
 
@@ -100,8 +101,10 @@ def open_keys(home: Path) -> Keys:
         site = read_private_key(private)
         if not public.exists():
             write_atomic(public, public_pem(site.public_key()))
-        project = files("polyclinic.registry").joinpath("project_key.pem").read_bytes()
-        trusted = {PROJECT: _public_key(project, "project_key.pem")}
+        trusted = {
+            f"{PROJECT} ({file.stem})": _public_key(file.read_bytes(), file.name)
+            for file in sorted(PROJECT_KEYS.glob("*.pem"))
+        }
         for file in sorted((folder / "trusted").glob("*.pem")):
             trusted[file.stem] = _public_key(file.read_bytes(), str(file))
     except OSError as error:

@@ -1,5 +1,6 @@
 """The five steps for pictures: prepare, build, train, evaluate, serve."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -89,7 +90,7 @@ def run(
     model = fit_trust(recipe, dataset, network)
     listen.step("serve")
     version = register(recipe, prepared, trained, model, registry)
-    checkpoint.unlink()
+    shutil.rmtree(checkpoint.parent)
     return version
 
 

@@ -1,7 +1,6 @@
 """Checkpoints: all that a run needs to go on, in one safetensors file, written atomically."""
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from torch.optim import Optimizer
 
 from polyclinic.core.errors import IntegrityError
 from polyclinic.core.frozen import Frozen
+from polyclinic.core.storage.blobs import write_atomic
 
 
 class Epoch(Frozen):
@@ -44,17 +44,6 @@ class State:
     optimizer: Optimizer
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replace a file's content so that a kill at any moment leaves the old or the new one whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".partial")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
 def save_checkpoint(path: Path, state: State, progress: Progress) -> None:
     """Write the run's state."""
     tensors = {
@@ -70,7 +59,7 @@ def save_checkpoint(path: Path, state: State, progress: Progress) -> None:
     }
     # The average may be the network itself; safetensors refuses tensors that share memory.
     copies = {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
-    write_atomically(path, save(copies, {"progress": progress.model_dump_json()}))
+    write_atomic(path, save(copies, {"progress": progress.model_dump_json()}))
 
 
 def load_checkpoint(path: Path, state: State, run: str) -> Progress:

@@ -39,6 +39,18 @@ def test_an_answer_passes_through_with_its_request_id(house: House, client: http
     assert second["problem"]["status"] == 422
 
 
+def test_an_answer_is_not_held_back(house: House, client: httpx.Client) -> None:
+    """Nagle's algorithm and a delayed acknowledgement would hold back each answer by 40 ms."""
+
+    def seconds() -> float:
+        answer = client.post(f"{house.url}/v1/diagnosis/image", files={"file": LIGHT})
+        return answer.elapsed.total_seconds()
+
+    for _ in range(30):  # a young connection is acknowledged at once all the same
+        seconds()
+    assert min(seconds() for _ in range(20)) < 0.035
+
+
 def test_a_problem_passes_through_as_it_is(house: House, client: httpx.Client) -> None:
     answer = client.post(f"{house.url}/v1/diagnosis/image", content=b"x")
     assert answer.status_code == 415

@@ -20,7 +20,7 @@ def test_every_operation_keeps_its_promises(house: House, mode: GenerationMode) 
 
         @given(case=operation.as_strategy(generation_mode=mode))
         @settings(
-            max_examples=30,
+            max_examples=60,
             deadline=None,
             derandomize=True,
             suppress_health_check=list(HealthCheck),

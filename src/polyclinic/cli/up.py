@@ -127,7 +127,7 @@ def _welcome(url: str) -> None:
 
     from polyclinic.service.departments import DEPARTMENTS
 
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Console(stderr=True, highlight=False)
     console.print(
         Panel.fit(
             f"[bold]{url}[/]       services and models\n[bold]{url}/docs[/]  reference\n\n{NOTICE}",
@@ -137,7 +137,7 @@ def _welcome(url: str) -> None:
     console.print("Try it:")
     for department in DEPARTMENTS.values():
         sample = shlex.quote(str(department.check.sample))
-        console.print(f"  {department.curl(url, sample)}", markup=False)
+        console.print(f"  {department.curl(url, sample)}", markup=False, soft_wrap=True)
     console.print("Stop it: Ctrl-C")
 
 

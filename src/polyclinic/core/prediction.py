@@ -93,12 +93,14 @@ class Prediction(Frozen):
     """One model's whole answer about one input.
 
     `findings` are ordered by falling probability. Where the model abstains, `abstained` gives the
-    reason, and the findings are to be read as unreliable.
+    reason, and the findings are to be read as unreliable. `warnings` say what a reader must know of
+    the input: that it was enlarged, say, or which of its frames was read.
     """
 
     findings: tuple[Finding, ...]
     conformal_set: ConformalSet
     familiarity: Familiarity
     abstained: str | None
+    warnings: tuple[str, ...] = ()
     explanation: Explanation | None = None
     provenance: Provenance

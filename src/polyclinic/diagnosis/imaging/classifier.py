@@ -23,8 +23,9 @@ from polyclinic.core.prediction import (
     Provenance,
 )
 from polyclinic.core.settings import settings
+from polyclinic.diagnosis.imaging.gate import admit
 from polyclinic.diagnosis.imaging.heatmap import explain as draw_explanation
-from polyclinic.diagnosis.imaging.reader import read_picture
+from polyclinic.diagnosis.imaging.reader import open_picture
 from polyclinic.diagnosis.imaging.spec import FAMILIARITY_FILE, KIND, NETWORK_FILE, ImageSpec
 from polyclinic.learning.serve.onnx_network import OnnxNetwork
 from polyclinic.learning.trust.familiarity import FamiliarityModel
@@ -112,18 +113,20 @@ class ImageClassifier:
         """One answer a picture file, in order; a picture that cannot be read fails alone."""
         answers: dict[int, Answer] = {}
         pictures: dict[int, NDArray[np.uint8]] = {}
+        warnings: dict[int, tuple[str, ...]] = {}
         for row, item in enumerate(items):
             try:
-                pictures[row] = read_picture(
-                    item, self.spec.channels, self.spec.size, settings().max_pixels
-                )
+                picture = open_picture(item, settings().max_pixels)
+                warnings[row] = admit(picture, self.spec.size, self.spec.accepts)
+                pictures[row] = picture.fitted(self.spec.channels, self.spec.size)
             except PolyclinicError as error:
                 answers[row] = error
         if pictures:
             batch = np.stack(list(pictures.values()))
             digests = [sha256(items[row]) for row in pictures]
             predictions = self.predictions(batch, self.score(batch), digests, explain=explain)
-            answers.update(zip(pictures, predictions, strict=True))
+            for row, prediction in zip(pictures, predictions, strict=True):
+                answers[row] = prediction.model_copy(update={"warnings": warnings[row]})
         return [answers[row] for row in range(len(items))]
 
     def predictions(

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from polyclinic.core.frozen import Frozen
 from polyclinic.core.prediction import Coding, Fraction
 from polyclinic.diagnosis.imaging.augment import AugmentSettings
+from polyclinic.diagnosis.imaging.gate import Accepts
 from polyclinic.diagnosis.imaging.networks import NetworkSettings
 from polyclinic.learning.build.initialise import Init
 from polyclinic.learning.recipe import override
@@ -65,6 +66,7 @@ class ImageRecipe(Frozen):
     seed: int = Field(default=0, ge=0)
     data: DataSettings
     model: NetworkSettings
+    accepts: Accepts = Accepts()
     init: Init = "kaiming"
     augment: AugmentSettings = AugmentSettings()
     train: TrainSettings = TrainSettings()

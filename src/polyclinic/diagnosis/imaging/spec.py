@@ -3,6 +3,7 @@
 from polyclinic.core.evaluation import OperatingPoint
 from polyclinic.core.frozen import Frozen
 from polyclinic.core.prediction import Fraction
+from polyclinic.diagnosis.imaging.gate import Accepts
 from polyclinic.learning.trust.calibration import Calibration
 from polyclinic.learning.trust.conformal import Conformal
 
@@ -16,6 +17,7 @@ class ImageSpec(Frozen):
 
     channels, size: of the network's pictures, (channels, size, size) uint8. findings: codes of the
     labels that are diseases. decides: the name of the operating point that calls findings present.
+    accepts: the pictures that the model was made for.
     """
 
     channels: int
@@ -26,6 +28,7 @@ class ImageSpec(Frozen):
     decides: str
     conformal: Conformal
     familiarity_alpha: Fraction
+    accepts: Accepts = Accepts()
 
     def deciding(self, label: str) -> OperatingPoint:
         """The operating point that calls the finding `label` present."""

@@ -226,6 +226,7 @@ def fit_trust(recipe: ImageRecipe, dataset: Dataset, network: Network) -> Model:
         conformal=fit_conformal(trust.conformal, trust.coverage, probabilities, y),
         # Among n held-out pictures no p-value is below 1 / (n + 1).
         familiarity_alpha=max(trust.familiarity, 1 / (len(y) + 1)),
+        accepts=recipe.accepts,
     )
     seen = runtime.run_all(dataset.train.x)["features"]
     familiarity = fit_familiarity(seen, dataset.train.y, outputs["features"])

@@ -1,0 +1,1 @@
+"""From files to pictures: PNG, JPEG, TIFF and DICOM, recognised by their content."""

@@ -17,8 +17,8 @@ from polyclinic.core.errors import InputTooLarge, InvalidInput, PolyclinicError,
 
 #: A deflated file may be this large once inflated.
 MAX_INFLATED_BYTES = 32 * 2**20
-#: An element costs two reads; enhanced pictures of a thousand frames have some 50,000 elements.
-MAX_READS = 200_000
+#: An element costs two reads or three; a picture of 500 frames has some 20,000 elements.
+MAX_READS = 60_000
 #: No sequence, such as that of what differs from frame to frame, may be larger.
 MAX_SEQUENCE_BYTES = 2 * 2**20
 
@@ -111,7 +111,8 @@ def damage_named() -> Iterator[None]:
     except PolyclinicError:
         raise
     except _DAMAGED as error:
-        raise InvalidInput(f"The DICOM file is damaged: {str(error)[:200]}") from None
+        said = " ".join(str(error).split())[:200]
+        raise InvalidInput(f"The DICOM file is damaged: {said}") from None
 
 
 def _after_meta(tag: BaseTag, _: str | None, __: int) -> bool:

@@ -43,8 +43,11 @@ def read_encoded(data: bytes, max_pixels: int) -> Picture:
         raise UnsupportedInput(
             "The file is no picture of a known format.", remedy="Send PNG, JPEG, TIFF or DICOM."
         ) from None
-    except Image.DecompressionBombError as error:
-        raise InputTooLarge(str(error)) from None
+    except Image.DecompressionBombError:  # beyond Pillow's own limit
+        raise InputTooLarge(
+            f"The picture has more than the {max_pixels:,} pixels that are read.",
+            remedy="Send a smaller picture.",
+        ) from None
     except _DAMAGED as error:
         raise InvalidInput(f"The picture is damaged: {error}") from None
     notes = ("Only the first of the file's pictures was read.",) if pages else ()

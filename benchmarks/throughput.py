@@ -6,6 +6,11 @@ familiarity, makes conformal sets and whole `Prediction`s. Pictures are decoded 
     python benchmarks/throughput.py [MODEL]
 """
 
+import os
+
+# As `polyclinic serve` does for a department: one thread, before numpy and ONNX Runtime load.
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
+
 import sys
 import tempfile
 import time

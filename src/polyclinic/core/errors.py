@@ -1,21 +1,9 @@
 """Typed errors: each becomes an RFC 9457 problem document and an exit code of the command line."""
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import BaseModel, ConfigDict
-
-
-class Problem(BaseModel):
-    """A problem document (RFC 9457, section 3), with the members `where` and `remedy` added."""
-
-    model_config = ConfigDict(frozen=True)
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    where: str | None = None
-    remedy: str | None = None
+if TYPE_CHECKING:
+    from polyclinic.core.problem import Problem
 
 
 class PolyclinicError(Exception):
@@ -32,8 +20,11 @@ class PolyclinicError(Exception):
         self.where = where
         self.remedy = remedy
 
-    def problem(self) -> Problem:
+    def problem(self) -> "Problem":
         """This error as a problem document."""
+        # Imported here: the command line, which prints errors its own way, starts without pydantic.
+        from polyclinic.core.problem import Problem
+
         return Problem(
             type=f"urn:polyclinic:problem:{self.kind}",
             title=self.title,

@@ -14,7 +14,8 @@ from typing import cast
 
 import aiohttp
 
-from polyclinic.core.errors import Problem, Unavailable
+from polyclinic.core.errors import Unavailable
+from polyclinic.core.problem import Problem
 
 _PARENT = "POLYCLINIC_PARENT"
 _PR_SET_PDEATHSIG = 1

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from polyclinic import NOTICE, __version__
-from polyclinic.core.errors import Problem
+from polyclinic.core.problem import Problem
 from polyclinic.service.problems import BodyTooLarge, answer_problems, documented
 from polyclinic.service.telemetry import Metrics, Observed
 

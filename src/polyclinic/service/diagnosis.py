@@ -8,9 +8,10 @@ from fastapi import FastAPI, Query, Request
 from pydantic import BaseModel
 
 from polyclinic import NOTICE
-from polyclinic.core.errors import PolyclinicError, Problem, Unavailable
+from polyclinic.core.errors import PolyclinicError, Unavailable
 from polyclinic.core.model import Answer, Model
 from polyclinic.core.prediction import Prediction
+from polyclinic.core.problem import Problem
 from polyclinic.core.settings import Settings
 from polyclinic.registry.store import ModelVersion, Registry
 from polyclinic.service.application import Readiness, Service, create_app, while_connected

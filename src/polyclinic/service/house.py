@@ -9,7 +9,7 @@ from time import perf_counter
 import aiohttp
 from pydantic import BaseModel
 
-from polyclinic.core.errors import Problem
+from polyclinic.core.problem import Problem
 from polyclinic.engine.processes import Program, Supervisor, free_port
 from polyclinic.service.departments import DEPARTMENTS, Department
 

@@ -10,7 +10,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from polyclinic.core.errors import InputTooLarge, InvalidInput, PolyclinicError, Problem
+from polyclinic.core.errors import InputTooLarge, InvalidInput, PolyclinicError
+from polyclinic.core.problem import Problem
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1

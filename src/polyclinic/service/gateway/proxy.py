@@ -9,7 +9,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
 from yarl import URL
 
-from polyclinic.core.errors import Problem, Unavailable
+from polyclinic.core.errors import Unavailable
+from polyclinic.core.problem import Problem
 from polyclinic.service.application import Readiness, while_connected
 from polyclinic.service.telemetry import REQUEST_ID
 

@@ -33,5 +33,7 @@ class OnnxNetwork:
 
     def run_all(self, inputs: NDArray[np.generic], size: int = 256) -> dict[str, NDArray[Any]]:
         """Every output (n, ...) by name for n >= 1 inputs (n, ...), a bounded batch at a time."""
+        if len(inputs) <= size:
+            return self.run(inputs)
         batches = [self.run(inputs[start : start + size]) for start in range(0, len(inputs), size)]
         return {name: np.concatenate([batch[name] for batch in batches]) for name in self.outputs}

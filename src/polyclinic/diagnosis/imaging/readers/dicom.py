@@ -21,10 +21,10 @@ def read_dicom(data: bytes, max_pixels: int) -> Picture:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         dataset = open_dicom(data)
-        pixels, photometric, index, frames = read_frame(dataset, max_pixels)
-        image = as_image(pixels, photometric, dataset, index)
-    notes = (f"Frame {index + 1} of {frames}, the middle one, was read.",) if frames > 1 else ()
-    return Picture(image, _header(dataset), notes)
+        frame = read_frame(dataset, max_pixels)
+        image = as_image(frame, dataset)
+    notes = (f"Frame {frame.number + 1} of {frame.frames}, the middle one, was read.",)
+    return Picture(image, _header(dataset), notes if frame.frames > 1 else ())
 
 
 def _header(dataset: Dataset) -> Header:

@@ -13,15 +13,14 @@ from pydicom.dataset import Dataset
 
 from polyclinic.core.errors import InvalidInput, UnsupportedInput
 from polyclinic.diagnosis.imaging.readers.dicom_file import damage_named
-from polyclinic.diagnosis.imaging.readers.dicom_frame import whole
+from polyclinic.diagnosis.imaging.readers.dicom_frame import Frame, whole
 
 Values = NDArray[np.float64]
 
 
-def as_image(
-    pixels: NDArray[np.integer[Any]], photometric: str, dataset: Dataset, frame: int
-) -> Image.Image:
-    """Stored values (rows, columns[, 3]) as a picture of mode `L` or `RGB`."""
+def as_image(frame: Frame, dataset: Dataset) -> Image.Image:
+    """A frame as a picture of mode `L` or `RGB`."""
+    pixels, photometric = frame.pixels, frame.photometric
     if pixels.ndim == 3:
         mode = "YCbCr" if photometric.startswith("YBR") else "RGB"
         if photometric not in ("RGB", "YBR_FULL", "YBR_FULL_422"):
@@ -36,27 +35,27 @@ def as_image(
     if photometric not in ("MONOCHROME1", "MONOCHROME2"):
         raise UnsupportedInput("These tones are not read here.", where=photometric)
     with damage_named():
-        tones = _tones(stored, pixels, dataset, frame)
-    if photometric == "MONOCHROME1":
-        tones = 1 - tones
+        tones = _tones(stored, pixels, dataset, frame.number)
     table = np.rint(255 * tones).astype(np.uint8)
+    if photometric == "MONOCHROME1":
+        table = 255 - table
     return Image.fromarray(table[pixels.astype(np.int32) - least])
 
 
 def _tones(
-    stored: NDArray[np.int64], pixels: NDArray[np.integer[Any]], dataset: Dataset, frame: int
+    stored: NDArray[np.int64], pixels: NDArray[np.integer[Any]], dataset: Dataset, number: int
 ) -> Values:
     """Each stored value's tone in [0, 1], 0 black, before a MONOCHROME1 is inverted."""
     values, order = stored.astype(np.float64), _order(dataset)
     modality = _item(dataset, "ModalityLUTSequence")
-    rescale = _stating(dataset, frame, "PixelValueTransformationSequence", "RescaleSlope")
+    rescale = _stating(dataset, number, "PixelValueTransformationSequence", "RescaleSlope")
     if modality is not None:
         values = _looked_up(values, modality.LUTDescriptor, modality.LUTData, order)
     elif rescale is not None:
         values = values * float(rescale.RescaleSlope) + float(rescale.get("RescaleIntercept") or 0)
     if not np.isfinite(values).all():
         raise InvalidInput("The values cannot be rescaled.", where="RescaleSlope")
-    window = _stating(dataset, frame, "FrameVOILUTSequence", "WindowCenter")
+    window = _stating(dataset, number, "FrameVOILUTSequence", "WindowCenter")
     voi = _item(dataset, "VOILUTSequence")
     if voi is not None:
         bits = int(voi.LUTDescriptor[2])
@@ -127,10 +126,10 @@ def _order(dataset: Dataset) -> str:
     return "<" if dataset.file_meta.TransferSyntaxUID.is_little_endian else ">"
 
 
-def _stating(dataset: Dataset, frame: int, group: str, keyword: str) -> Dataset | None:
+def _stating(dataset: Dataset, number: int, group: str, keyword: str) -> Dataset | None:
     """The part of the header that states `keyword`: the frame's own, what all share, or the top."""
     per_frame = dataset.get("PerFrameFunctionalGroupsSequence")
-    own = per_frame[frame] if per_frame and frame < len(per_frame) else None
+    own = per_frame[number] if per_frame and number < len(per_frame) else None
     for functional in (own, _item(dataset, "SharedFunctionalGroupsSequence")):
         stated = None if functional is None else _item(functional, group)
         if stated is not None and stated.get(keyword) is not None:

@@ -50,6 +50,13 @@ def dicom(
     return file.getvalue()
 
 
+def jpeg_2000() -> bytes:
+    """`PICTURE` in a DICOM file as JPEG 2000, without loss."""
+    file = io.BytesIO()
+    Image.fromarray(PICTURE).save(file, "JPEG2000", no_jp2=True)
+    return dicom(JPEG2000Lossless, file.getvalue())
+
+
 def _element(group: int, element: int, vr: bytes, value: bytes) -> bytes:
     """An element of a VR with a 32-bit length, explicit little endian."""
     return struct.pack("<HH2s2xL", group, element, vr, len(value)) + value
@@ -182,6 +189,9 @@ def hostile_files() -> Iterator[tuple[str, bytes]]:
         + _element(0x7FE0, 0x0010, b"OB", struct.pack("<HHL", 0xFFFE, 0xE000, 0) * 2**21),
         "dicom-jpeg-other-size": dicom(JPEGBaseline8Bit, huge_jpeg),
         "dicom-jpeg-noise": dicom(JPEGLosslessSV1, b"\xff\xd8" + bytes(5000)),
+        "dicom-j2k-endless-boxes": dicom(
+            JPEG2000Lossless, b"\x00\x00\x00\x0cjP  \r\n\x87\n" + bytes(100)
+        ),
         "dicom-j2k-other-size": dicom(JPEG2000Lossless, huge_j2k),
     }.items()
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pydicom.uid import JPEG2000Lossless
 
-from hostile import PICTURE, bearable_files, deflated_bomb, dicom, hostile_files
+from hostile import PICTURE, bearable_files, deflated_bomb, hostile_files
 from pictures import encode
 from polyclinic.core.errors import InputTooLarge, InvalidInput, PolyclinicError, UnsupportedInput
 from polyclinic.diagnosis.imaging.reader import open_picture
@@ -38,7 +37,7 @@ def costs(
     for name, data in (hostile | bearable).items():
         (folder / name).write_bytes(data)
     warm = tmp_path_factory.mktemp("warm") / "warm"
-    warm.write_bytes(dicom(JPEG2000Lossless, encode(PICTURE, "JPEG2000")))
+    warm.write_bytes(jpeg_2000())
     script = Path(__file__).parent / "measure_reader.py"
     command = [sys.executable, str(script), str(folder), str(warm)]
     ran = subprocess.run(command, check=True, capture_output=True, text=True)

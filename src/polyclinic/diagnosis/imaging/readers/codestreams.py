@@ -25,11 +25,12 @@ def jpeg_shape(frame: bytes) -> tuple[int, int, int]:
 
 
 def j2k_shape(frame: bytes) -> tuple[int, int, int]:
-    """Rows, columns and samples that the SIZ marker says (ISO/IEC 15444-1, A.5.1)."""
-    start = frame.find(_J2K_START)
-    if start < 0 or len(frame) < start + 42:
-        raise InvalidInput("The compressed picture has no size.", where="PixelData")
-    right, bottom, left, top = (
-        int.from_bytes(frame[at : at + 4]) for at in range(start + 8, start + 24, 4)
-    )
-    return bottom - top, right - left, int.from_bytes(frame[start + 40 : start + 42])
+    """Rows, columns and samples that the SIZ marker says (ISO/IEC 15444-1, A.5.1).
+
+    A JP2 header before the codestream is refused, as PS3.5, section 8.2.4 has it: at one of a box
+    without length pydicom would search for ever.
+    """
+    if not frame.startswith(_J2K_START) or len(frame) < 42:
+        raise InvalidInput("The frame is no JPEG 2000 codestream.", where="PixelData")
+    right, bottom, left, top = (int.from_bytes(frame[at : at + 4]) for at in range(8, 24, 4))
+    return bottom - top, right - left, int.from_bytes(frame[40:42])

@@ -23,8 +23,9 @@ def read_dicom(data: bytes, max_pixels: int) -> Picture:
         dataset = open_dicom(data)
         frame = read_frame(dataset, max_pixels)
         image = as_image(frame, dataset)
+        header = _header(dataset)
     notes = (f"Frame {frame.number + 1} of {frame.frames}, the middle one, was read.",)
-    return Picture(image, _header(dataset), notes if frame.frames > 1 else ())
+    return Picture(image, header, notes if frame.frames > 1 else ())
 
 
 def _header(dataset: Dataset) -> Header:

@@ -1,4 +1,4 @@
-"""Lossless JPEG, JPEG-LS, and what Pillow cannot decode of JPEG 2000, in a process of their own.
+"""Lossless JPEG and JPEG-LS, decoded in a process of their own.
 
 GDCM, the one freely licensed decoder of lossless JPEG, ends its process at some damaged files; a
 service must not end with it. The price is about a tenth of a second a picture.
@@ -10,10 +10,8 @@ import subprocess
 import sys
 from importlib.resources import as_file, files
 
-from pydicom.pixels.common import PhotometricInterpretation
 from pydicom.pixels.decoders.base import Decoder, DecodeRunner
 from pydicom.uid import (
-    JPEG2000TransferSyntaxes,
     JPEGLossless,
     JPEGLosslessSV1,
     JPEGLSTransferSyntaxes,
@@ -24,8 +22,7 @@ from polyclinic.core.errors import InvalidInput
 PLUGIN = "polyclinic"
 TIMEOUT_S = 10.0
 DECODER_DEPENDENCIES = dict.fromkeys(
-    (JPEGLossless, JPEGLosslessSV1, *JPEGLSTransferSyntaxes, *JPEG2000TransferSyntaxes),
-    ("gdcm>=3.0.10",),
+    (JPEGLossless, JPEGLosslessSV1, *JPEGLSTransferSyntaxes), ("gdcm>=3.0.10",)
 )
 
 
@@ -43,18 +40,17 @@ def use(decoder: Decoder) -> str:
 
 def _decode_frame(frame: bytes, runner: DecodeRunner) -> bytes:
     stored = runner.bits_stored
-    photometric = str(runner.photometric_interpretation)
-    if runner.transfer_syntax in (*JPEGLSTransferSyntaxes, *JPEG2000TransferSyntaxes):
-        # GDCM gives these colour by pixel, in containers that fit the stream's own precision.
+    if runner.transfer_syntax in JPEGLSTransferSyntaxes:
+        # GDCM gives JPEG-LS colour by pixel, in containers that fit the stream's own precision.
         runner.set_option("planar_configuration", 0)
-        stored = runner.get_option("jls_precision", runner.get_option("j2k_precision", stored))
+        stored = runner.get_option("jls_precision", stored)
         runner.set_option("bits_allocated", 8 if stored <= 8 else 16)
     numbers = (
         *(runner.rows, runner.columns, runner.samples_per_pixel),
         runner.planar_configuration if runner.samples_per_pixel > 1 else 0,
         *(runner.bits_allocated, stored, runner.pixel_representation),
     )
-    names = (str(runner.transfer_syntax), photometric)
+    names = (str(runner.transfer_syntax), str(runner.photometric_interpretation))
     with as_file(files(__package__).joinpath("gdcm_worker.py")) as worker:
         command = [sys.executable, "-I", str(worker), *names, *map(str, numbers)]
         try:
@@ -66,6 +62,4 @@ def _decode_frame(frame: bytes, runner: DecodeRunner) -> bytes:
             raise InvalidInput(
                 "The compressed picture is damaged: its decoder gave up.", where="PixelData"
             ) from None
-    if photometric in ("YBR_ICT", "YBR_RCT"):
-        runner.set_option("photometric_interpretation", PhotometricInterpretation.RGB)
     return done.stdout

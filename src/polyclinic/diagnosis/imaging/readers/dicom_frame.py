@@ -1,6 +1,5 @@
 """One frame of a DICOM file as stored values, decoded only once its size is known."""
 
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,10 +12,6 @@ from pydicom.uid import (
     JPEG2000Lossless,
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
-    JPEGLossless,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    JPEGLSNearLossless,
     RLELossless,
 )
 
@@ -30,10 +25,8 @@ from polyclinic.diagnosis.imaging.readers.run_lengths import run_lengths
 #: A frame is one fragment or a few; a cine loop has some thousand frames.
 MAX_FRAGMENTS = 20_000
 
-BY_PILLOW = {JPEGBaseline8Bit, JPEGExtended12Bit}
-APART = {JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEGLSNearLossless}
-BY_PILLOW_OR_APART = {JPEG2000Lossless, JPEG2000}
-COMPRESSED = {RLELossless} | BY_PILLOW | APART | BY_PILLOW_OR_APART
+_J2K = {JPEG2000Lossless, JPEG2000}
+_BY_PILLOW = {JPEGBaseline8Bit, JPEGExtended12Bit} | _J2K
 
 _ITEM = b"\xfe\xff\x00\xe0"
 
@@ -82,7 +75,9 @@ def whole(dataset: Dataset, keyword: str, default: int | None = None) -> int:
 def _decompressed(dataset: Dataset, number: int, frames: int, shape: tuple[int, int, int]) -> Frame:
     syntax, bits = dataset.file_meta.TransferSyntaxUID, whole(dataset, "BitsAllocated")
     lossy_12_bits = syntax == JPEGExtended12Bit and whole(dataset, "BitsStored") > 8
-    if syntax not in COMPRESSED or lossy_12_bits:
+    if lossy_12_bits or not (
+        syntax == RLELossless or syntax in _BY_PILLOW or dicom_apart.is_available(syntax)
+    ):
         raise UnsupportedInput(
             f"{syntax.name}{' of more than 8 bits' if lossy_12_bits else ''} is not read here.",
             where="TransferSyntaxUID",
@@ -94,18 +89,14 @@ def _decompressed(dataset: Dataset, number: int, frames: int, shape: tuple[int, 
         if dataset.get("PixelRepresentation"):
             pixels = pixels.view(f"i{bits // 8}")
         return Frame(pixels, str(dataset.PhotometricInterpretation), number, frames)
-    says = j2k_shape(encoded) if syntax in BY_PILLOW_OR_APART else jpeg_shape(encoded)
+    says = j2k_shape(encoded) if syntax in _J2K else jpeg_shape(encoded)
     if says != shape:
         raise InvalidInput(
             f"The compressed picture is {says}, the header says {shape} (rows, columns, samples).",
             where="PixelData",
         )
-    if syntax in BY_PILLOW:
-        return _decoded(dataset, number, frames, "pillow")
-    if syntax in BY_PILLOW_OR_APART:
-        with suppress(RuntimeError):
-            return _decoded(dataset, number, frames, "pillow")
-    return _decoded(dataset, number, frames, dicom_apart.use(get_decoder(syntax)))
+    plugin = "pillow" if syntax in _BY_PILLOW else dicom_apart.use(get_decoder(syntax))
+    return _decoded(dataset, number, frames, plugin)
 
 
 def _decoded(dataset: Dataset, number: int, frames: int, plugin: str) -> Frame:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hostile import PICTURE, bearable_files, deflated_bomb, hostile_files
+from hostile import PICTURE, bearable_files, deflated_bomb, hostile_files, jpeg_2000
 from pictures import encode
 from polyclinic.core.errors import InputTooLarge, InvalidInput, PolyclinicError, UnsupportedInput
 from polyclinic.diagnosis.imaging.reader import open_picture

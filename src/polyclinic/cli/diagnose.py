@@ -26,7 +26,7 @@ def diagnose() -> None:
 
 @app.command()
 def image(
-    files: Annotated[list[Path], typer.Argument(help="Pictures: PNG, JPEG or TIFF.")],
+    files: Annotated[list[Path], typer.Argument(help="Pictures: PNG, JPEG, TIFF or DICOM.")],
     model: Annotated[str | None, typer.Option(help="NAME, NAME@candidate or NAME@VERSION.")] = None,
     heatmap: Annotated[
         Path | None, typer.Option(help="A folder to write a heat map per picture to.")

@@ -60,15 +60,15 @@ def newest(folder: Path) -> int:
 
 def network(folder: str, stdout: bytes) -> str:
     """The SHA-256 digest of the network that a run registered."""
-    version = json.loads(stdout)["model"]["version"]
+    model = json.loads(stdout)["model"]
     shown = subprocess.run(
-        [sys.executable, "-m", "polyclinic", "models", "list", "--json"],
+        [sys.executable, "-m", "polyclinic", "models", "show", "--json"]
+        + [f"{model['name']}@{model['version']}"],
         env=home(folder),
         check=True,
         capture_output=True,
     )
-    (entry,) = (entry for entry in json.loads(shown.stdout) if entry["version"] == version)
-    return str(entry["artefacts"]["network.onnx"]["digest"])
+    return str(json.loads(shown.stdout)["artefacts"]["network.onnx"]["digest"])
 
 
 if __name__ == "__main__":

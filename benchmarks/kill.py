@@ -61,9 +61,9 @@ def newest(folder: Path) -> int:
 def network(folder: str, stdout: bytes) -> str:
     """The SHA-256 digest of the network that a run registered."""
     model = json.loads(stdout)["model"]
+    reference = f"{model['name']}@{model['version']}"
     shown = subprocess.run(
-        [sys.executable, "-m", "polyclinic", "models", "show", "--json"]
-        + [f"{model['name']}@{model['version']}"],
+        [sys.executable, "-m", "polyclinic", "models", "show", "--json", reference],
         env=home(folder),
         check=True,
         capture_output=True,

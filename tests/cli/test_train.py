@@ -66,6 +66,8 @@ def test_diagnose_answers_and_a_bad_file_fails_alone(home: Path) -> None:
         (("train", "absent.yaml"), 4, "absent.yaml"),
         (("train", "bad.yaml"), 3, "model"),
         (("train", "spots.yaml"), 3, "--data"),
+        (("train", "point.yaml", "--data", "spots.npz"), 3, "yuden"),
+        (("train", "space.yaml", "--data", "spots.npz"), 3, "learning_rat"),
         (("train", "spots.yaml", "--data", "wrong.npz"), 7, "quality gate"),
         (("evaluate", "unknown", "--data", "spots.npz"), 4, "unknown"),
         (("evaluate", "spots@candidate", "--data", "absent.npz"), 4, "absent.npz"),
@@ -79,6 +81,11 @@ def test_what_is_wrong_has_an_exit_code_and_is_named(
 
     monkeypatch.chdir(home)
     Path("bad.yaml").write_text(RECIPE.replace("residual", "enormous"))
+    Path("point.yaml").write_text(
+        RECIPE + "trust: {operating_point: yuden, operating_points: [yuden]}"
+    )
+    space = "tune: {trials: 1, space: {train.learning_rat: {choices: [0.1]}}}"
+    Path("space.yaml").write_text(RECIPE + space)
     wrong = dict(np.load("spots.npz"))
     wrong["train_labels"][:2, 0] = 99
     np.savez("wrong.npz", **wrong)
@@ -117,3 +124,15 @@ def test_tuning_chooses_the_better_network_and_the_recipe_kept_says_so(home: Pat
     done = polyclinic(home, "train", home / "tuned.yaml", "--data", home / "spots.npz", "--json")
     assert done.returncode == 0, done.stderr
     assert (home / "runs" / "tuning.db").exists()
+
+
+def test_what_was_trained_last_is_the_candidate(home: Path) -> None:
+    again = RECIPE.replace("name: spots", "name: spots-again").replace("epochs: 6", "epochs: 1")
+    versions = []
+    for seed in (1, 2):
+        (home / "again.yaml").write_text(again.replace("seed: 3", f"seed: {seed}"))
+        command = ("train", home / "again.yaml", "--data", home / "spots.npz", "--json")
+        versions.append(json.loads(polyclinic(home, *command).stdout)["model"]["version"])
+    assert versions[0] != versions[1]
+    shown = polyclinic(home, "models", "show", "spots-again@candidate", "--json")
+    assert json.loads(shown.stdout)["model"]["version"] == versions[1]

@@ -1,17 +1,14 @@
 """One small model, trained once through the five steps, for all tests of imaging."""
 
-from dataclasses import dataclass
-from pathlib import Path
-
 import pytest
 import yaml
+from trained_spots import Trained
 
 from pictures import RECIPE, write_spots
 from polyclinic.core.settings import Settings
 from polyclinic.diagnosis.imaging.recipe import ImageRecipe
 from polyclinic.diagnosis.imaging.steps import run
-from polyclinic.registry.store import Registry, open_registry
-from polyclinic.registry.version import ModelVersion
+from polyclinic.registry.store import open_registry
 
 
 class Silence:
@@ -20,14 +17,6 @@ class Silence:
     def step(self, name: str) -> None: ...
     def epoch(self, epoch: object) -> None: ...
     def trial(self, number: int, loss: float) -> None: ...
-
-
-@dataclass(frozen=True)
-class Trained:
-    recipe: ImageRecipe
-    data: Path
-    registry: Registry
-    version: ModelVersion
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
+from trained_spots import Trained
 
-from conftest import Trained
 from pictures import encode, spots
 from polyclinic.core.digest import sha256
 from polyclinic.core.errors import InvalidInput, PolyclinicError
@@ -100,10 +100,24 @@ def test_the_test_part_is_opened_by_a_logged_command_and_counted(trained: Traine
     assert evaluation in registry.evaluations(trained.version)
 
 
-def test_other_data_is_external_and_opens_nothing(trained: Trained) -> None:
-    from pictures import write_spots
+def test_the_test_part_is_known_in_whatever_file_it_stands(trained: Trained) -> None:
+    arrays = dict(np.load(trained.data))
+    for kind in ("images", "labels"):
+        arrays[f"train_{kind}"] = arrays[f"train_{kind}"][2:]
+    path = trained.data.parent / "shorter.npz"
+    np.savez(path, **arrays)
+    digest = trained.version.manifest.data.digest
+    before = len(trained.registry.test_openings(digest))
+    assert evaluate_file(trained.registry, trained.version, path, "tester").part == "test"
+    assert len(trained.registry.test_openings(digest)) == before + 1
 
-    other = write_spots(trained.data.parent / "other.npz", train=40, held_out=60)
+
+def test_other_data_is_external_and_opens_nothing(trained: Trained) -> None:
+    arrays = {}
+    for seed, part in enumerate(("train", "val", "test"), start=20):
+        arrays[f"{part}_images"], arrays[f"{part}_labels"] = spots(60, seed)
+    other = trained.data.parent / "other.npz"
+    np.savez(other, **arrays)
     digest = trained.version.manifest.data.digest
     before = len(trained.registry.test_openings(digest))
     evaluation = evaluate_file(trained.registry, trained.version, other, "tester")

@@ -5,8 +5,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from polyclinic.core.errors import InvalidInput, NotFound
-from polyclinic.learning.build.initialise import Pretrained, initialise
+from polyclinic.core.errors import IntegrityError, InvalidInput, NotFound
+from polyclinic.learning.build.initialise import Pretrained, initialise, pinned
 
 
 class Net(nn.Module):
@@ -56,10 +56,21 @@ def test_pretrained_weights_are_taken_and_the_head_may_differ(tmp_path: Path) ->
 def test_weights_of_another_network_or_no_file_are_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
     with pytest.raises(NotFound):
-        initialise(Net(), Pretrained(pretrained=path), seed=0)
+        pinned(Pretrained(pretrained=Path("weights.safetensors")), tmp_path)
     save_file(Net(width=64).state_dict(), path)
     with pytest.raises(InvalidInput, match=r"body\.weight"):
         initialise(Net(), Pretrained(pretrained=path), seed=0)
     path.write_bytes(b"not tensors")
     with pytest.raises(InvalidInput, match="safetensors"):
         initialise(Net(), Pretrained(pretrained=path), seed=0)
+
+
+def test_pretrained_weights_are_named_by_digest_and_another_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    save_file(Net().state_dict(), path)
+    first = pinned(Pretrained(pretrained=Path("weights.safetensors")), tmp_path)
+    assert isinstance(first, Pretrained)
+    assert pinned(first, tmp_path) == first
+    save_file(Net().state_dict(), path)
+    with pytest.raises(IntegrityError, match="not those"):
+        pinned(first, tmp_path)

@@ -3,9 +3,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from polyclinic.core.errors import InvalidInput
 from polyclinic.learning.train.checkpoint import Epoch
-from polyclinic.learning.train.tuning import TuneSettings, tune
+from polyclinic.learning.train.trainer import Diverged
+from polyclinic.learning.train.tuning import Range, TuneSettings, tune
 
 SETTINGS = TuneSettings.model_validate(
     {
@@ -68,3 +71,26 @@ def test_a_hopeless_trial_is_ended_early(tmp_path: Path) -> None:
 
     tune(SETTINGS, run, study="s", database=tmp_path / "tuning.db", seed=1)
     assert len(epochs) < 25 * 5
+
+
+def test_a_trial_that_diverges_is_ended_and_the_search_goes_on(tmp_path: Path) -> None:
+    def run(changes: dict[str, Any], on_epoch: Callable[[Epoch], None]) -> float:
+        if changes["model.cell"] == "lstm":
+            raise Diverged("The loss is no longer a number.")
+        return loss(changes)
+
+    best = tune(SETTINGS, run, study="s", database=tmp_path / "tuning.db", seed=1)
+    assert best["model.cell"] == "gru"
+
+
+def test_a_search_without_one_whole_trial_says_so(tmp_path: Path) -> None:
+    def run(changes: dict[str, Any], on_epoch: Callable[[Epoch], None]) -> float:
+        raise Diverged("The loss is no longer a number.")
+
+    with pytest.raises(InvalidInput, match="No trial"):
+        tune(SETTINGS, run, study="s", database=tmp_path / "tuning.db", seed=1)
+
+
+def test_a_range_upside_down_is_refused() -> None:
+    with pytest.raises(ValidationError):
+        Range(low=2, high=1)

@@ -204,9 +204,9 @@ def _output(manifest: Manifest) -> str:
     promised = manifest.validation.conformal.promised
     return (
         f"For each of {labels}: a calibrated probability from 0 to 1, and whether it passes the"
-        f" operating point. With them a set of labels that holds the truth in {promised:.0%} of"
-        " cases, how familiar the input is (a p-value), and, where it applies, that the model"
-        " abstains."
+        f" operating point. With them a set of labels meant to hold the truth in {promised:.0%} of"
+        " inputs like those of the validation part (elsewhere see the coverage measured), how"
+        " familiar the input is (a p-value), and, where it applies, that the model abstains."
     )
 
 

@@ -25,13 +25,18 @@ class Artefact(Frozen):
 
 
 class DataUse(Frozen):
-    """The data that a model was made from; `parts` counts examples by part and label code."""
+    """The data that a model was made from; `parts` counts examples by part and label code.
+
+    `part_digests` tell a part wherever it turns up again: the test part of one file may be that
+    of another.
+    """
 
     name: str
     digest: str
     licence: str
     source: str
     parts: dict[str, dict[str, Count]]
+    part_digests: dict[str, str] = Field(default_factory=dict)
 
 
 class CardText(Frozen):

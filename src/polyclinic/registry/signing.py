@@ -69,8 +69,8 @@ class Keys:
             raise IntegrityError(
                 f"{what} is signed by an unknown signer, key {signature.signer[:16]}",
                 where=what,
-                remedy="If you trust its maker, put their public key (PEM) into the folder"
-                " keys/trusted of POLYCLINIC_HOME.",
+                remedy="If you trust its maker, ask for their keys/site.pem and put it into the"
+                " folder keys/trusted of your POLYCLINIC_HOME.",
             )
         try:
             trusted.key.verify(bytes.fromhex(signature.value), data)

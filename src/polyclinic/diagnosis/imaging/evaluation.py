@@ -52,8 +52,9 @@ def evaluate(
 def evaluate_file(registry: Registry, version: ModelVersion, path: Path, by: str) -> Evaluation:
     """The figures of a registered model on the test part of a data file, recorded in its card.
 
-    On the data that the model was made from this opens the test part: the opening is logged, with
-    `by` whom, before a label is read, and the card says how often. Other data is `external`.
+    A test part that is the one of the model's own data, whatever file it stands in, is opened by
+    this: the opening is logged, with `by` whom, before anything is measured, and the card says how
+    often. Other data is `external`.
     Raises `InvalidInput` where the pictures do not fit the model.
     """
     model = ImageClassifier.load(registry, version)
@@ -61,8 +62,7 @@ def evaluate_file(registry: Registry, version: ModelVersion, path: Path, by: str
     dataset = read_npz(path, model.labels)
     if dataset.test is None:
         raise InvalidInput("The data has no test part.", where=str(path))
-    digest = dataset.digest()
-    own = digest == manifest.data.digest
+    own = dataset.test.digest() == manifest.data.part_digests.get("test")
     wanted = (model.spec.channels, model.spec.size, model.spec.size)
     if dataset.test.x.shape[1:] != wanted:
         raise InvalidInput(
@@ -70,9 +70,10 @@ def evaluate_file(registry: Registry, version: ModelVersion, path: Path, by: str
             where=str(path),
         )
     if own:
-        registry.open_test(version, digest, by)
+        registry.open_test(version, manifest.data.digest, by)
     evaluation = evaluate(model, dataset, dataset.test, "test" if own else "external")
     if own:
-        evaluation = evaluation.model_copy(update={"dataset": manifest.data.name})
+        its_own = {"dataset": manifest.data.name, "dataset_digest": manifest.data.digest}
+        evaluation = evaluation.model_copy(update=its_own)
     registry.record_evaluation(version, evaluation)
     return evaluation

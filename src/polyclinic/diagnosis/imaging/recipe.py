@@ -4,15 +4,17 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from polyclinic.core.errors import InvalidInput
 from polyclinic.core.frozen import Frozen
 from polyclinic.core.prediction import Coding, Fraction
 from polyclinic.diagnosis.imaging.augment import AugmentSettings
 from polyclinic.diagnosis.imaging.gate import Accepts
 from polyclinic.diagnosis.imaging.networks import NetworkSettings
 from polyclinic.learning.build.initialise import Init
-from polyclinic.learning.recipe import override
+from polyclinic.learning.recipe import override, parse_recipe
 from polyclinic.learning.train.settings import TrainSettings
 from polyclinic.learning.train.tuning import TuneSettings
+from polyclinic.learning.trust.operating_points import parse_operating_point
 from polyclinic.registry.manifest import NAME, CardText
 
 
@@ -54,6 +56,11 @@ class TrustSettings(Frozen):
     def _decides_by_a_reported_point(self) -> "TrustSettings":
         if self.operating_point not in self.operating_points:
             raise ValueError(f"operating_points must include {self.operating_point!r}")
+        for name in self.operating_points:
+            try:
+                parse_operating_point(name)
+            except InvalidInput as error:
+                raise ValueError(f"{error.detail} {error.remedy or ''}") from None
         return self
 
 
@@ -76,4 +83,12 @@ class ImageRecipe(Frozen):
 
     def changed(self, changes: dict[str, Any]) -> "ImageRecipe":
         """This recipe with dotted paths such as `model.width` replaced."""
-        return ImageRecipe.model_validate(override(self.model_dump(), changes))
+        return parse_recipe(override(self.model_dump(), changes), ImageRecipe, ", ".join(changes))
+
+    @model_validator(mode="after")
+    def _has_a_finding(self) -> "ImageRecipe":
+        if not any(label.finding for label in self.data.labels):
+            raise ValueError("data.labels: at least one label must be a finding")
+        if "platt" in self.trust.calibration and len(self.data.labels) > 2:
+            raise ValueError("trust.calibration: platt is for two labels")
+        return self

@@ -41,8 +41,12 @@ def read_npz(
             where=str(path),
             remedy="Give a file with {train,val,test}_{images,labels}.",
         ) from None
-    except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
-        raise InvalidInput(f"Not a readable .npz file: {error}", where=str(path)) from None
+    except (ValueError, OSError, zipfile.BadZipFile, EOFError):
+        raise InvalidInput(
+            "Not a readable .npz file of plain arrays.",
+            where=str(path),
+            remedy="Give a file with {train,val,test}_{images,labels}, whole and without objects.",
+        ) from None
     parts = {part: _part(arrays, part, path) for part in ("train", "val", "test")}
     count = 1 + max(int(part.y.max(initial=0)) for part in parts.values())
     return Dataset(

@@ -30,7 +30,7 @@ from polyclinic.diagnosis.imaging.networks import (
 from polyclinic.diagnosis.imaging.recipe import ImageRecipe
 from polyclinic.diagnosis.imaging.source import read_npz
 from polyclinic.diagnosis.imaging.spec import FAMILIARITY_FILE, KIND, NETWORK_FILE, ImageSpec
-from polyclinic.learning.build.initialise import initialise
+from polyclinic.learning.build.initialise import initialise, pinned
 from polyclinic.learning.prepare.dataset import Dataset
 from polyclinic.learning.prepare.quality import check_quality
 from polyclinic.learning.prepare.repeats import without_leaks
@@ -75,6 +75,8 @@ def run(
     was stopped goes on where it stopped. The test part's labels stay unread but for the quality
     gate's counts: `evaluation.evaluate_file` opens it.
     """
+    check_space(recipe)
+    recipe = recipe.model_copy(update={"init": pinned(recipe.init, folder)})
     listen.step("prepare")
     prepared = prepare(recipe, data, folder)
     dataset = prepared.dataset
@@ -127,6 +129,13 @@ def prepare(recipe: ImageRecipe, data: Path | None, folder: Path) -> Prepared:
         if dropped := len(whole.parts[name]) - len(part):
             notes += (f"{name}: {dropped} pictures left out that stand in a later part too.",)
     return Prepared(dataset, whole.digest(), notes)
+
+
+def check_space(recipe: ImageRecipe) -> None:
+    """Raise `InvalidInput` where the `tune:` space has a path or a value that no recipe has."""
+    for path, part in recipe.tune.space.items() if recipe.tune else ():
+        for value in part.ends:
+            recipe.changed({path: value})
 
 
 def search(
@@ -249,7 +258,10 @@ def register(
     unnamed = ModelIdentity(name=recipe.name, version="", digest="")
     runtime = OnnxNetwork(model.network, settings().inference_threads)
     classifier = ImageClassifier(unnamed, dataset.labels, model.spec, runtime, model.familiarity)
-    chosen_here = "Calibration, thresholds and the best epoch were chosen on this part."
+    chosen_here = (
+        "Calibration, thresholds, conformal sets, familiarity and the best epoch were fitted on "
+        "this part: its figures flatter the model."
+    )
     notes = (chosen_here, *prepared.notes)
     validation = measure(classifier, dataset, dataset.validation, "validation", notes)
     best = trained.progress.best
@@ -275,6 +287,7 @@ def register(
                 }
                 for name, part in dataset.parts.items()
             },
+            part_digests={name: part.digest() for name, part in dataset.parts.items()},
         ),
         recipe=yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
         seed=recipe.seed,
@@ -288,7 +301,9 @@ def register(
         validation=validation,
         card=recipe.card,
     )
-    return registry.add(manifest, files)
+    version = registry.add(manifest, files)
+    registry.promote(str(version), "candidate", by="polyclinic train", reason="Trained last")
+    return version
 
 
 def run_id(recipe: ImageRecipe, dataset: Dataset) -> str:

@@ -9,14 +9,19 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from polyclinic.core.errors import InvalidInput, NotFound
+from polyclinic.core.digest import sha256
+from polyclinic.core.errors import IntegrityError, InvalidInput, NotFound
 from polyclinic.core.frozen import Frozen
 
 
 class Pretrained(Frozen):
-    """Start from the tensors of a safetensors file; the head may differ in shape."""
+    """Start from the tensors of a safetensors file; the head may differ in shape.
+
+    `sha256` says which file it must be; a recipe as it was run names it always.
+    """
 
     pretrained: Path
+    sha256: str | None = None
 
 
 Init = Literal["kaiming", "xavier", "orthogonal"] | Pretrained
@@ -29,12 +34,30 @@ SCHEMES: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+def pinned(init: Init, folder: Path) -> Init:
+    """The choice with its file, given relative to `folder`, named by digest.
+
+    Raises `NotFound` where the file is not there, `IntegrityError` where it is another one.
+    """
+    if not isinstance(init, Pretrained):
+        return init
+    path = folder / init.pretrained
+    if not path.is_file():
+        raise NotFound("The file of pretrained weights is not there.", where=str(path))
+    digest = sha256(path.read_bytes())
+    if init.sha256 not in (None, digest):
+        raise IntegrityError(
+            f"The pretrained weights are not those of the recipe: digest {digest}.", where=str(path)
+        )
+    return Pretrained(pretrained=path, sha256=digest)
+
+
 def initialise(network: nn.Module, init: Init, seed: int) -> None:
     """Set every weight of `network` in place, from `seed` alone.
 
     Matrices and kernels follow the scheme, biases start at 0, normalisation scales at 1. From a
     file, every tensor outside `head` must be there with its shape.
-    Raises `NotFound` or `InvalidInput` naming the file and the tensors.
+    Raises `InvalidInput` naming the file and the tensors.
     """
     torch.manual_seed(seed)
     scheme = SCHEMES["kaiming" if isinstance(init, Pretrained) else init]
@@ -48,8 +71,6 @@ def initialise(network: nn.Module, init: Init, seed: int) -> None:
 
 
 def _load(network: nn.Module, path: Path) -> None:
-    if not path.is_file():
-        raise NotFound("The file of pretrained weights is not there.", where=str(path))
     try:
         stored = load_file(path)
     except SafetensorError as error:

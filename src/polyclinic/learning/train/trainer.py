@@ -21,6 +21,10 @@ from polyclinic.learning.train.checkpoint import (
 from polyclinic.learning.train.settings import TrainSettings
 
 
+class Diverged(InvalidInput):
+    """The loss is no longer a number."""
+
+
 class Objective(Protocol):
     """What is minimised, and on which examples."""
 
@@ -61,7 +65,7 @@ def train(
     Every epoch's random choices follow from `seed` and the epoch's number alone, so that a run
     killed at any moment and started again ends with the same bits on the same CPU. An incomplete
     last batch of an epoch is left out. On a GPU the forward pass runs in bfloat16 where it can.
-    Raises `InvalidInput` where the loss is not a number, naming the epoch.
+    Raises `Diverged` where the loss is not a number, naming the epoch.
     """
     torch.set_num_threads(settings.threads)
     torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
@@ -82,7 +86,7 @@ def train(
             validation_loss=objective.validation_loss(average),
         )
         if not math.isfinite(epoch.train_loss + epoch.validation_loss):
-            raise InvalidInput(
+            raise Diverged(
                 "The loss is no longer a number.",
                 where=f"epoch {number}",
                 remedy="Lower train.learning_rate.",

@@ -1,15 +1,18 @@
 """Tuning: Optuna searches the space that a recipe declares, network structure included."""
 
 import logging
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 import optuna
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from polyclinic.core.errors import InvalidInput
 from polyclinic.core.frozen import Frozen
 from polyclinic.learning.train.checkpoint import Epoch
+from polyclinic.learning.train.trainer import Diverged
 
 
 class Range(Frozen):
@@ -19,11 +22,27 @@ class Range(Frozen):
     high: int | float
     log: bool = False
 
+    @model_validator(mode="after")
+    def _is_a_range(self) -> "Range":
+        if self.low > self.high or (self.log and self.low <= 0):
+            raise ValueError("low must not pass high, and be above 0 on a log scale")
+        return self
+
+    @property
+    def ends(self) -> tuple[int | float, ...]:
+        """The values at its ends."""
+        return self.low, self.high
+
 
 class Choices(Frozen):
     """One of a few values."""
 
     choices: tuple[bool | int | float | str, ...] = Field(min_length=1)
+
+    @property
+    def ends(self) -> tuple[bool | int | float | str, ...]:
+        """Every value."""
+        return self.choices
 
 
 class TuneSettings(Frozen):
@@ -53,8 +72,10 @@ def tune(
     """The changes to the recipe that gave the lowest validation loss.
 
     Trials are proposed by TPE (Bergstra et al. 2011), pruned below the median of earlier ones at
-    the same epoch, and kept in `database` under the name `study`: a search that was killed goes
-    on where it stopped. `on_trial` hears of every finished trial: how many are done, best loss.
+    the same epoch, and ended when their loss is no longer a number. They are kept in `database`
+    under the name `study`: a search that was killed goes on where it stopped, the trial under way
+    begun anew. `on_trial` hears of every finished trial: how many are done, best loss.
+    Raises `InvalidInput` where no trial came to its end.
     """
     optuna.logging.set_verbosity(logging.WARNING)
     database.parent.mkdir(parents=True, exist_ok=True)
@@ -77,12 +98,25 @@ def tune(
             if trial.should_prune():
                 raise optuna.TrialPruned
 
-        return run(changes, report)
+        try:
+            return run(changes, report)
+        except Diverged:
+            raise optuna.TrialPruned from None
+
+    def best_loss() -> float:
+        complete = search.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+        return min((trial.value or 0.0 for trial in complete), default=math.inf)
 
     finished = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
     while (done := len(search.get_trials(deepcopy=False, states=finished))) < settings.trials:
         search.optimize(objective, n_trials=1)
-        on_trial(done + 1, search.best_value)
+        on_trial(done + 1, best_loss())
+    if best_loss() == math.inf:
+        raise InvalidInput(
+            "No trial came to its end: each was hopeless or its loss no longer a number.",
+            where="tune.space",
+            remedy="Narrow the space, or allow more trials.",
+        )
     return dict(search.best_params)
 
 

@@ -5,8 +5,8 @@ import numpy as np
 import pydicom
 import pytest
 from PIL import Image
+from trained_spots import Trained
 
-from conftest import Trained
 from hostile import dicom
 from pictures import encode, spots
 from polyclinic.core.errors import InvalidInput, UnsupportedInput

@@ -15,7 +15,7 @@ from statistics import mean
 import numpy as np
 from sklearn.datasets import load_breast_cancer, load_digits
 
-from polyclinic.diagnosis.imaging.source import read_npz
+from polyclinic.diagnosis.imaging.source import read_source
 from polyclinic.learning.prepare.label_errors import (
     find_label_errors,
     out_of_sample_probabilities,
@@ -28,7 +28,7 @@ SHARE = 0.08
 
 def main(data: Path) -> None:
     """Print a row for each data set, then the check of the X-rays."""
-    digits, cancer, x_rays = load_digits(), load_breast_cancer(), read_npz(data)
+    digits, cancer, x_rays = load_digits(), load_breast_cancer(), read_source(data).dataset
     print("| data | examples | recall | precision | seconds |")
     print("| --- | --- | --- | --- | --- |")
     for name, x, y in (

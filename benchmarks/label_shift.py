@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polyclinic.diagnosis.imaging.classifier import ImageClassifier
-from polyclinic.diagnosis.imaging.source import read_npz
+from polyclinic.diagnosis.imaging.source import read_source
 from polyclinic.diagnosis.imaging.spec import NETWORK_FILE
 from polyclinic.learning.serve.onnx_network import OnnxNetwork
 from polyclinic.learning.trust.label_shift import ALARM, Method, estimate_prevalence
@@ -35,7 +35,7 @@ def main(data: Path, name: str) -> None:
     version = registry.resolve(name)
     model = ImageClassifier.load(registry, version)
     network = OnnxNetwork(registry.load(version)[NETWORK_FILE], threads=1)
-    dataset = read_npz(data, model.labels)
+    dataset = read_source(data, model.labels).dataset
     assert dataset.test is not None
     held_out, site = network.run_all(dataset.validation.x), network.run_all(dataset.test.x)
     reference = fit_shift_reference(

@@ -1,5 +1,6 @@
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pydicom
@@ -15,6 +16,9 @@ from polyclinic.diagnosis.imaging.classifier import ImageClassifier
 from polyclinic.diagnosis.imaging.gate import Accepts, admit
 from polyclinic.diagnosis.imaging.reader import open_picture
 from polyclinic.diagnosis.imaging.readers.picture import Header, Picture
+
+if TYPE_CHECKING:
+    from conftest import Trained
 
 CHEST = Accepts(modalities=("DX", "CR"), body_parts=("CHEST",))
 GREY = spots(2, seed=0, size=64)[0][1]
@@ -98,7 +102,7 @@ def test_a_picture_smaller_than_the_model_is_enlarged_with_a_warning() -> None:
     assert picture(GREY[:20, :24]).fitted(1, 28).shape == (1, 28, 28)
 
 
-def test_warnings_stand_in_the_answer_and_a_refused_item_fails_alone(trained: Trained) -> None:
+def test_warnings_stand_in_the_answer_and_a_refused_item_fails_alone(trained: "Trained") -> None:
     model = ImageClassifier.load(trained.registry, trained.version)
     frames = b"".join(GREY.tobytes() for _ in range(3))
     items = [

@@ -8,7 +8,7 @@ from polyclinic.core.settings import Settings
 from polyclinic.diagnosis.imaging.classifier import ImageClassifier
 from polyclinic.diagnosis.imaging.evaluation import evaluate
 from polyclinic.diagnosis.imaging.recipe import ImageRecipe
-from polyclinic.diagnosis.imaging.source import read_npz
+from polyclinic.diagnosis.imaging.source import read_source
 from polyclinic.diagnosis.imaging.steps import prepare
 from polyclinic.learning.recipe import parse_recipe, read_yaml
 from polyclinic.registry.starters import STARTERS, install_starters
@@ -58,7 +58,7 @@ def test_pictures_of_other_kinds_are_unfamiliar(starter: ImageClassifier) -> Non
 def test_the_cards_validation_figures_are_those_of_the_shipped_file(
     registry: Registry, starter: ImageClassifier, shared_data: Path
 ) -> None:
-    dataset = read_npz(shared_data / DATA, starter.labels)
+    dataset = read_source(shared_data / DATA, starter.labels).dataset
     manifest = registry.resolve("chest-xray-pneumonia").manifest
     assert dataset.digest() == manifest.data.digest
     measured = evaluate(starter, dataset, dataset.validation, "validation")

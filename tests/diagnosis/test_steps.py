@@ -10,7 +10,7 @@ from trained_spots import Trained
 
 from pictures import encode, spots
 from polyclinic.core.digest import sha256
-from polyclinic.core.errors import InvalidInput, PolyclinicError
+from polyclinic.core.errors import PolyclinicError
 from polyclinic.core.prediction import Prediction
 from polyclinic.diagnosis.imaging.classifier import ImageClassifier
 from polyclinic.diagnosis.imaging.evaluation import evaluate_file
@@ -126,14 +126,14 @@ def test_other_data_is_external_and_opens_nothing(trained: Trained) -> None:
     assert len(trained.registry.test_openings(digest)) == before
 
 
-def test_data_of_another_size_is_refused(trained: Trained) -> None:
+def test_data_of_another_size_is_fitted_as_when_serving(trained: Trained) -> None:
     path = trained.data.parent / "large.npz"
     parts = {}
     for part in ("train", "val", "test"):
         parts[f"{part}_images"], parts[f"{part}_labels"] = spots(8, 0, size=20)
     np.savez(path, **parts)
-    with pytest.raises(InvalidInput, match="takes pictures"):
-        evaluate_file(trained.registry, trained.version, path, "tester")
+    evaluation = evaluate_file(trained.registry, trained.version, path, "tester")
+    assert (evaluation.part, evaluation.examples) == ("external", 8)
 
 
 def test_serving_imports_neither_torch_nor_sklearn_nor_scipy() -> None:

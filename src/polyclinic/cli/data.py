@@ -75,14 +75,16 @@ def get(
 
 @app.command()
 def check(
-    path: Annotated[Path, typer.Argument(help="An .npz of {train,val,test}_{images,labels}.")],
+    path: Annotated[Path, typer.Argument(help="An .npz or .csv file, or a folder.")],
     as_json: AsJson = False,
 ) -> None:
     """Pass a data set through the quality gate; the exit code is 7 where it is refused."""
-    from polyclinic.diagnosis.imaging.source import read_npz
+    from polyclinic.diagnosis.imaging.source import read_source
     from polyclinic.learning.prepare.quality import check_quality
 
-    report = check_quality(read_npz(path))
+    source = read_source(path)
+    report = check_quality(source.dataset)
+    report = report.model_copy(update={"issues": (*source.issues, *report.issues)})
     if as_json:
         print_json(report)
     else:

@@ -8,7 +8,7 @@ from typing import Literal
 from polyclinic.core.errors import InvalidInput
 from polyclinic.core.evaluation import Evaluation
 from polyclinic.diagnosis.imaging.classifier import ImageClassifier
-from polyclinic.diagnosis.imaging.source import read_npz
+from polyclinic.diagnosis.imaging.source import read_source
 from polyclinic.learning.evaluate.classification import Answers, evaluate_classification
 from polyclinic.learning.prepare.dataset import Dataset, Part
 from polyclinic.registry.store import Registry
@@ -50,28 +50,28 @@ def evaluate(
 
 
 def evaluate_file(registry: Registry, version: ModelVersion, path: Path, by: str) -> Evaluation:
-    """The figures of a registered model on the test part of a data file, recorded in its card.
+    """The figures of a registered model on the test part of a source, recorded in its card.
 
     A test part that is the one of the model's own data, whatever file it stands in, is opened by
     this: the opening is logged, with `by` whom, before anything is measured, and the card says how
-    often. Other data is `external`.
-    Raises `InvalidInput` where the pictures do not fit the model.
+    often. Other data is `external`. Pictures of another size are fitted to the model's, as they
+    are when it serves.
+    Raises `InvalidInput` where there is no test part, or labels are not those of the model.
     """
     model = ImageClassifier.load(registry, version)
     manifest = version.manifest
-    dataset = read_npz(path, model.labels)
+    spec = model.spec
+    found = read_source(
+        path, model.labels, size=spec.size, channels=spec.channels, seed=manifest.seed
+    )
+    dataset = found.dataset
     if dataset.test is None:
         raise InvalidInput("The data has no test part.", where=str(path))
     own = dataset.test.digest() == manifest.data.part_digests.get("test")
-    wanted = (model.spec.channels, model.spec.size, model.spec.size)
-    if dataset.test.x.shape[1:] != wanted:
-        raise InvalidInput(
-            f"The model takes pictures of {wanted}, these are {dataset.test.x.shape[1:]}.",
-            where=str(path),
-        )
     if own:
         registry.open_test(version, manifest.data.digest, by)
-    evaluation = evaluate(model, dataset, dataset.test, "test" if own else "external")
+    notes = [issue.detail for issue in found.issues]
+    evaluation = evaluate(model, dataset, dataset.test, "test" if own else "external", notes)
     if own:
         its_own = {"dataset": manifest.data.name, "dataset_digest": manifest.data.digest}
         evaluation = evaluation.model_copy(update=its_own)

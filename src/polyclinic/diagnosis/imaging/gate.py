@@ -12,6 +12,8 @@ from polyclinic.diagnosis.imaging.readers.picture import Picture
 SATURATED = 0.95
 #: So many grey levels count as one end of the scale; lossy compression leaves no pure black.
 END_LEVELS = 3
+#: Of a large picture so many pixels a side are looked at, evenly spaced.
+SAMPLE = 256
 #: The model sees the centred square, of a longer picture less than a quarter.
 MAX_ASPECT_RATIO = 4.0
 #: From here on the square is less than two thirds of the picture.
@@ -44,7 +46,7 @@ def admit(picture: Picture, size: int, accepts: Accepts) -> tuple[str, ...]:
             f"The picture is a strip of {width} × {height} pixels.",
             remedy="Send a picture of which the centred square shows what is to be judged.",
         )
-    _refuse_empty(picture.square())
+    _refuse_empty(picture.sampled(SAMPLE))
     warnings = picture.notes
     if short < size:
         warnings += (
@@ -68,8 +70,8 @@ def _refuse_other(stated: str | None, accepted: tuple[str, ...], what: str, wher
         )
 
 
-def _refuse_empty(square: Image.Image) -> None:
-    counts = np.array(square.convert("L").histogram())
+def _refuse_empty(sample: Image.Image) -> None:
+    counts = np.array(sample.convert("L").histogram())
     if np.count_nonzero(counts) == 1:
         raise InvalidInput("The picture is blank: every pixel has the same value.")
     shares = counts / counts.sum()

@@ -1,82 +1,62 @@
-"""Data sets of pictures: MedMNIST `.npz` files."""
+"""Data sets of pictures: MedMNIST files, a folder per class, a CSV manifest, a folder of DICOM."""
 
-import zipfile
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from polyclinic.core.errors import InvalidInput, NotFound
+from polyclinic.core.errors import NotFound, UnsupportedInput
 from polyclinic.core.prediction import Coding
-from polyclinic.learning.prepare.dataset import Dataset, Part
+from polyclinic.diagnosis.imaging.sources.assembly import Progress, assemble
+from polyclinic.diagnosis.imaging.sources.folder import list_folder
+from polyclinic.diagnosis.imaging.sources.listing import Source, Wanted
+from polyclinic.diagnosis.imaging.sources.manifest import MANIFEST, list_manifest
+from polyclinic.diagnosis.imaging.sources.medmnist import read_medmnist
 
-#: The code system of labels that a file gives by number alone.
-UNNAMED = "urn:polyclinic:label"
 
-
-def read_npz(
+def read_source(
     path: Path,
     labels: tuple[Coding, ...] | None = None,
     *,
+    size: int | None = None,
+    channels: int | None = None,
+    seed: int = 0,
     name: str | None = None,
     licence: str = "not stated",
     source: str = "not stated",
-) -> Dataset:
-    """A MedMNIST file: arrays `{train,val,test}_{images,labels}`.
+    progress: Progress = lambda *_: None,
+) -> Source:
+    """The data set at `path`, whose kind the path tells.
 
-    Pictures become (n, channels, size, size) uint8. Without `labels` each number is its own name.
-    Raises `NotFound` or `InvalidInput` naming the file and the array.
+    - `X.npz`: a MedMNIST file (`sources.medmnist`).
+    - `X.csv`: a manifest (`sources.manifest`).
+    - a folder with a `labels.csv`: that manifest; so is a folder of DICOM read, of whose headers
+      come patient (hashed), sex and age band where the manifest has no such column.
+    - a folder: one folder a class, in parts or not (`sources.folder`).
+
+    Pictures become (n, channels, size, size) uint8. Without parts in the source, patients are dealt
+    to them by `seed`. Without `labels` the source's own words are the labels, in sorted order.
+    Raises `NotFound`, or `InvalidInput` naming the place.
     """
-    if not path.is_file():
-        raise NotFound("There is no such data file.", where=str(path))
-    arrays: dict[str, NDArray[np.generic]] = {}
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            for part in ("train", "val", "test"):
-                for kind in ("images", "labels"):
-                    arrays[f"{part}_{kind}"] = file[f"{part}_{kind}"]
-    except KeyError as error:
-        raise InvalidInput(
-            f"The file lacks an array: {error.args[0]}",
-            where=str(path),
-            remedy="Give a file with {train,val,test}_{images,labels}.",
-        ) from None
-    except (ValueError, OSError, zipfile.BadZipFile, EOFError):
-        raise InvalidInput(
-            "Not a readable .npz file of plain arrays.",
-            where=str(path),
-            remedy="Give a file with {train,val,test}_{images,labels}, whole and without objects.",
-        ) from None
-    parts = {part: _part(arrays, part, path) for part in ("train", "val", "test")}
-    count = 1 + max(int(part.y.max(initial=0)) for part in parts.values())
-    return Dataset(
+    wanted = Wanted(
         name=name or path.stem,
-        labels=labels
-        or tuple(Coding(system=UNNAMED, code=str(i), display=str(i)) for i in range(count)),
-        train=parts["train"],
-        validation=parts["val"],
-        test=parts["test"],
         licence=licence,
         source=source,
+        labels=labels,
+        size=size,
+        channels=channels,
+        seed=seed,
     )
-
-
-def _part(arrays: dict[str, NDArray[np.generic]], part: str, path: Path) -> Part:
-    pictures, labels = arrays[f"{part}_images"], arrays[f"{part}_labels"]
-    where = f"{path}, {part}_images"
-    if pictures.dtype != np.uint8 or pictures.ndim not in (3, 4) or not len(pictures):
-        raise InvalidInput(
-            f"Pictures must be (n, h, w) or (n, h, w, 3) uint8; these are {pictures.shape} "
-            f"{pictures.dtype}.",
-            where=where,
+    if path.suffix == ".npz":
+        return Source(read_medmnist(path, wanted))
+    if path.is_dir():
+        manifest = path / MANIFEST
+        entries = list_manifest(manifest) if manifest.is_file() else list_folder(path)
+    elif not path.exists():
+        raise NotFound("There is no such data.", where=str(path))
+    elif path.suffix == ".csv":
+        entries = list_manifest(path)
+    else:
+        raise UnsupportedInput(
+            "This is no source of pictures.",
+            where=str(path),
+            remedy="Give an .npz file, a .csv file, or a folder.",
         )
-    if pictures.shape[1] != pictures.shape[2]:
-        raise InvalidInput(f"Pictures must be square, not {pictures.shape[1:3]}.", where=where)
-    if labels.shape not in ((len(pictures),), (len(pictures), 1)) or labels.dtype.kind not in "iu":
-        raise InvalidInput(
-            f"There must be one whole-number label a picture; these are {labels.shape} "
-            f"{labels.dtype}.",
-            where=f"{path}, {part}_labels",
-        )
-    x = pictures[:, None] if pictures.ndim == 3 else pictures.transpose(0, 3, 1, 2)
-    return Part(np.ascontiguousarray(x), labels.reshape(-1).astype(np.int64))
+    return assemble(entries, wanted, str(path), progress)

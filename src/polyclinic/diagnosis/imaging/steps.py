@@ -28,7 +28,7 @@ from polyclinic.diagnosis.imaging.networks import (
     to_unit,
 )
 from polyclinic.diagnosis.imaging.recipe import ImageRecipe
-from polyclinic.diagnosis.imaging.source import read_npz
+from polyclinic.diagnosis.imaging.source import read_source
 from polyclinic.diagnosis.imaging.spec import FAMILIARITY_FILE, KIND, NETWORK_FILE, ImageSpec
 from polyclinic.learning.build.initialise import initialise, pinned
 from polyclinic.learning.prepare.dataset import Dataset
@@ -118,11 +118,18 @@ def prepare(recipe: ImageRecipe, data: Path | None, folder: Path) -> Prepared:
             )
         data = folder / recipe.data.path
     labels = tuple(label.coding() for label in recipe.data.labels)
-    whole = read_npz(
-        data, labels, name=recipe.data.name, licence=recipe.data.licence, source=recipe.data.source
+    found = read_source(
+        data,
+        labels,
+        seed=recipe.seed,
+        name=recipe.data.name,
+        licence=recipe.data.licence,
+        source=recipe.data.source,
     )
+    whole = found.dataset
     dataset = without_leaks(whole)
     report = check_quality(dataset)
+    report = report.model_copy(update={"issues": (*found.issues, *report.issues)})
     report.refuse()
     notes = tuple(f"{issue.where}: {issue.detail}" for issue in report.issues)
     for name, part in dataset.parts.items():

@@ -1,7 +1,7 @@
 """From stored values to 8-bit tones, as a viewer shows them (PS3.3, C.11.1, C.11.2, C.7.6.3).
 
 At most 16 bits are stored, so a table of every possible value is made once and the pixels looked up
-in it: three bytes of memory a pixel, whatever the transformations.
+in it: five bytes of memory a pixel of 16 bits, whatever the transformations.
 """
 
 from typing import Any
@@ -16,11 +16,14 @@ from polyclinic.diagnosis.imaging.readers.dicom_file import damage_named
 from polyclinic.diagnosis.imaging.readers.dicom_frame import Frame, whole
 
 Values = NDArray[np.float64]
+#: Places in a table of stored values, (rows, columns).
+Places = NDArray[np.unsignedinteger[Any]]
 
 
 def as_image(frame: Frame, dataset: Dataset) -> Image.Image:
     """A frame as a picture of mode `L` or `RGB`."""
-    pixels, photometric = frame.pixels, frame.photometric
+    pixels = frame.pixels.astype(frame.pixels.dtype.newbyteorder("="), copy=False)
+    photometric = frame.photometric
     if pixels.ndim == 3:
         mode = "YCbCr" if photometric.startswith("YBR") else "RGB"
         if photometric not in ("RGB", "YBR_FULL", "YBR_FULL_422"):
@@ -30,21 +33,30 @@ def as_image(frame: Frame, dataset: Dataset) -> Image.Image:
         return Image.fromarray(colours, mode).convert("RGB")
     least = int(pixels.min())
     stored = np.arange(least, int(pixels.max()) + 1)
+    unsigned = np.dtype(f"u{pixels.itemsize}")
+    # Of signed values too, since differences wrap around.
+    places = pixels.view(unsigned) - unsigned.type(least % 2 ** (8 * pixels.itemsize))
     if photometric == "PALETTE COLOR":
-        return Image.fromarray(_palette(stored, dataset)[pixels.astype(np.int32) - least])
+        return Image.fromarray(_at(_palette(stored, dataset), places))
     if photometric not in ("MONOCHROME1", "MONOCHROME2"):
         raise UnsupportedInput("These tones are not read here.", where=photometric)
     with damage_named():
-        tones = _tones(stored, pixels, dataset, frame.number)
+        tones = _tones(stored, places, dataset, frame.number)
     table = np.rint(255 * tones).astype(np.uint8)
     if photometric == "MONOCHROME1":
         table = 255 - table
-    return Image.fromarray(table[pixels.astype(np.int32) - least])
+    return Image.fromarray(_at(table, places))
 
 
-def _tones(
-    stored: NDArray[np.int64], pixels: NDArray[np.integer[Any]], dataset: Dataset, number: int
-) -> Values:
+def _at(table: NDArray[np.uint8], places: Places) -> NDArray[np.uint8]:
+    """The table's entries at places (rows, columns); a row at a time, as an index costs 8 bytes."""
+    found = np.empty((*places.shape, *table.shape[1:]), dtype=np.uint8)
+    for row, of_row in zip(found, places, strict=True):
+        row[:] = table[of_row]
+    return found
+
+
+def _tones(stored: NDArray[np.int64], places: Places, dataset: Dataset, number: int) -> Values:
     """Each stored value's tone in [0, 1], 0 black, before a MONOCHROME1 is inverted."""
     values, order = stored.astype(np.float64), _order(dataset)
     modality = _item(dataset, "ModalityLUTSequence")
@@ -64,7 +76,9 @@ def _tones(
     if window is not None:
         function = str(window.get("VOILUTFunction") or "LINEAR")
         return _window(values, _first(window.WindowCenter), _first(window.WindowWidth), function)
-    seen = np.bincount((pixels.astype(np.int32) - stored[0]).ravel(), minlength=len(stored)) > 0
+    seen = np.zeros(len(stored), dtype=bool)
+    for row in places:
+        seen[row] = True
     padding = dataset.get("PixelPaddingValue")
     if padding is not None:
         seen &= stored != int(padding)
@@ -76,8 +90,8 @@ def _window(values: Values, centre: float, width: float, function: str) -> Value
     """PS3.3, C.11.2.1.2.1 (LINEAR), C.11.2.1.3.1 (SIGMOID) and C.11.2.1.3.2 (LINEAR_EXACT)."""
     if function == "LINEAR":
         centre, width = centre - 0.5, width - 1
-    if width < 0 or (width == 0 and function != "LINEAR"):
-        raise InvalidInput("The window has no width.", where="WindowWidth")
+    if not (np.isfinite(centre) and (width > 0 or (width == 0 and function == "LINEAR"))):
+        raise InvalidInput("The window has no centre or no width.", where="WindowWidth")
     if function == "SIGMOID":
         steepness = np.clip(-4 * (values - centre) / width, -500, 500)
         return np.asarray(1 / (1 + np.exp(steepness)))
@@ -112,6 +126,8 @@ def _looked_up(values: Values, descriptor: Any, data: Any, order: str) -> Values
     """
     count, first, bits = (int(number) for number in descriptor)
     count = count or 2**16
+    if not 1 <= bits <= 16:
+        raise InvalidInput(f"A look-up table has entries of {bits} bits.", where="LUTDescriptor")
     if isinstance(data, bytes):
         entries = np.frombuffer(data, "u1" if len(data) < 2 * count and bits <= 8 else f"{order}u2")
     else:

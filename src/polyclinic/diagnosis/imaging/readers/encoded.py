@@ -38,7 +38,7 @@ def read_encoded(data: bytes, max_pixels: int) -> Picture:
             refuse_large(*image.size, max_pixels)
             pages = getattr(image, "is_animated", False)
             image.load()
-            image = ImageOps.exif_transpose(image)
+            ImageOps.exif_transpose(image, in_place=True)
     except UnidentifiedImageError:
         raise UnsupportedInput(
             "The file is no picture of a known format.", remedy="Send PNG, JPEG, TIFF or DICOM."

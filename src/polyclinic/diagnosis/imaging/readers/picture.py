@@ -30,9 +30,10 @@ class Picture:
     header: Header = Header()
     notes: tuple[str, ...] = ()
 
-    def square(self) -> Image.Image:
-        """The largest centred square, which is all that a model sees."""
-        return self.image.crop(self._box())
+    def sampled(self, size: int) -> Image.Image:
+        """Single pixels of the largest centred square, evenly spaced: at most size × size."""
+        shape = (min(size, *self.image.size),) * 2
+        return self.image.resize(shape, Image.Resampling.NEAREST, box=self._box())
 
     def fitted(self, channels: int, size: int) -> NDArray[np.uint8]:
         """The largest centred square as (channels, size, size), as MedMNIST makes its pictures.

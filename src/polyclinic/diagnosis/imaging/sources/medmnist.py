@@ -39,8 +39,12 @@ def read_medmnist(path: Path, wanted: Wanted) -> Dataset:
             where=str(path),
             remedy="Give a file with {train,val,test}_{images,labels}.",
         ) from None
-    except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
-        raise InvalidInput(f"Not a readable .npz file: {error}", where=str(path)) from None
+    except (ValueError, OSError, zipfile.BadZipFile, EOFError):
+        raise InvalidInput(
+            "Not a readable .npz file of plain arrays.",
+            where=str(path),
+            remedy="Give a file with {train,val,test}_{images,labels}, whole and without objects.",
+        ) from None
     parts = {
         part: Part(
             _fitted(_pictures(arrays[f"{part}_images"], f"{path}, {part}_images"), wanted),

@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from polyclinic.diagnosis.imaging.rise import evidence, usual_pictures, usual_without
+from polyclinic.learning.prepare.dataset import Part
+
+SIDE = 28
+
+
+def patch(top: int, left: int) -> NDArray[np.bool_]:
+    inside = np.zeros((SIDE, SIDE), dtype=bool)
+    inside[top : top + 8, left : left + 8] = True
+    return inside
+
+
+FOR, AGAINST = patch(2, 3), patch(16, 15)
+
+
+def score(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """A model for which one patch speaks for the finding, and another against it."""
+    light = pictures.mean(axis=1) / 255
+    return np.asarray(light[:, FOR].mean(axis=1) - light[:, AGAINST].mean(axis=1))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_evidence_lies_where_the_model_looks_with_its_sign(channels: int) -> None:
+    picture = np.full((channels, SIDE, SIDE), 200, dtype=np.uint8)
+    heat = evidence(score, picture, np.zeros_like(picture))
+    rest = ~(FOR | AGAINST)
+    assert heat.shape == (SIDE, SIDE)
+    assert heat[FOR].mean() > 5 * abs(heat[rest].mean())
+    assert heat[AGAINST].mean() < -5 * abs(heat[rest].mean())
+    assert FOR.ravel()[heat.argmax()]
+    assert AGAINST.ravel()[heat.argmin()]
+
+
+def test_a_picture_that_is_usual_has_no_evidence_and_maps_are_repeatable() -> None:
+    rng = np.random.default_rng(0)
+    picture, usual = rng.integers(256, size=(2, 1, SIDE, SIDE), dtype=np.uint8)
+    assert evidence(score, picture, picture) == pytest.approx(np.zeros((SIDE, SIDE)), abs=1e-6)
+    first, second = (evidence(score, picture, usual) for _ in range(2))
+    assert (first == second).all()
+
+
+def test_exchanging_picture_and_baseline_turns_the_evidence_round() -> None:
+    rng = np.random.default_rng(0)
+    picture, usual = rng.integers(256, size=(2, 1, SIDE, SIDE), dtype=np.uint8)
+    there = evidence(score, picture, usual, masks=2000)
+    back = evidence(score, usual, picture, masks=2000)
+    assert np.corrcoef(there.ravel(), back.ravel())[0, 1] < -0.95
+
+
+def test_any_size_of_picture_has_a_map_of_its_size() -> None:
+    def light(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
+        return np.asarray(pictures[..., 5, 6].mean(axis=1))
+
+    for size in (8, 30, 64):
+        picture = np.full((1, size, size), 255, dtype=np.uint8)
+        heat = evidence(light, picture, np.zeros_like(picture))
+        assert heat.shape == (size, size)
+        assert heat[5, 6] == pytest.approx(255, rel=0.02)
+
+
+def test_the_usual_picture_without_a_label_is_that_of_the_others() -> None:
+    x = np.array([10, 20, 100, 200], dtype=np.uint8).reshape(4, 1, 1, 1)
+    usual = usual_pictures(Part(x, np.array([0, 0, 1, 2])), 3)
+    assert usual.ravel().tolist() == [15, 100, 200]
+    assert usual_without(usual, 0).ravel().tolist() == [150]
+    assert usual_without(usual, 2).ravel().tolist() == [58]

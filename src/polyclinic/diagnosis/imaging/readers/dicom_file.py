@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from pydicom import config
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.errors import BytesLengthException
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
@@ -54,7 +55,7 @@ logging.getLogger("pydicom").propagate = False
 #: What pydicom and its decoders raise at a damaged file.
 _DAMAGED = (
     *(ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError),
-    *(OSError, EOFError, SyntaxError, struct.error, zlib.error),
+    *(OSError, EOFError, SyntaxError, struct.error, zlib.error, BytesLengthException),
 )
 
 

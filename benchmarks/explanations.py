@@ -20,7 +20,7 @@ from PIL import Image, ImageFilter
 
 from polyclinic.diagnosis.imaging import heatmap, rise
 from polyclinic.diagnosis.imaging.classifier import ImageClassifier
-from polyclinic.diagnosis.imaging.source import read_npz
+from polyclinic.diagnosis.imaging.source import read_source
 from polyclinic.diagnosis.imaging.spec import NETWORK_FILE
 from polyclinic.learning.evaluate.faithfulness import faithfulness, rank_correlation
 from polyclinic.learning.serve.onnx_network import OnnxNetwork
@@ -43,7 +43,7 @@ def main(data: Path, name: str) -> None:
     model = ImageClassifier.load(registry, version)
     document = registry.load(version)[NETWORK_FILE]
     network = OnnxNetwork(document, threads=1)
-    dataset = read_npz(data, model.labels)
+    dataset = read_source(data, model.labels).dataset
     chosen = np.random.default_rng(0).permutation(len(dataset.validation))[:PICTURES]
     pictures = dataset.validation.x[np.sort(chosen)]
     labels = model.score(pictures).probabilities.argmax(axis=1)

@@ -1,9 +1,14 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from trained_spots import Trained
 
 from polyclinic.diagnosis.imaging.rise import evidence, usual_pictures, usual_without
+from polyclinic.diagnosis.imaging.source import read_source
+from polyclinic.diagnosis.imaging.spec import NETWORK_FILE
+from polyclinic.learning.evaluate.faithfulness import faithfulness
 from polyclinic.learning.prepare.dataset import Part
+from polyclinic.learning.serve.onnx_network import OnnxNetwork
 
 SIDE = 28
 
@@ -68,3 +73,22 @@ def test_the_usual_picture_without_a_label_is_that_of_the_others() -> None:
     assert usual.ravel().tolist() == [15, 100, 200]
     assert usual_without(usual, 0).ravel().tolist() == [150]
     assert usual_without(usual, 2).ravel().tolist() == [58]
+
+
+def test_the_evidence_of_a_trained_model_is_far_above_chance(trained: Trained) -> None:
+    network = OnnxNetwork(trained.registry.load(trained.version)[NETWORK_FILE], threads=1)
+    data = read_source(trained.data).dataset
+
+    def log_odds(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
+        logits = network.run_all(pictures)["logits"].astype(np.float64)
+        return np.asarray(logits[:, 1] - logits[:, 0])
+
+    def probability(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
+        return np.asarray(1 / (1 + np.exp(-log_odds(pictures))))
+
+    spots = data.validation.x[data.validation.y == 1][:20]
+    baseline = usual_without(usual_pictures(data.train, 2), 1)
+    maps = np.stack([evidence(log_odds, spot, baseline) for spot in spots])
+    baselines = np.broadcast_to(baseline, spots.shape)
+    found = faithfulness(probability, spots, maps, baselines, steps=8, resamples=200)
+    assert found.over_random.low > 0.1

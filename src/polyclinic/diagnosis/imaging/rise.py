@@ -18,8 +18,8 @@ from polyclinic.learning.prepare.dataset import Part
 Floats = NDArray[np.float64]
 Pictures = NDArray[np.uint8]
 
-#: With 500, insertion less deletion rises from 0.74 to 0.77, at 2.5 times the cost.
-MASKS = 200
+#: With 200, insertion less deletion on chest X-rays is 0.72 in place of 0.70, at twice the cost.
+MASKS = 100
 CELLS = 7
 
 

@@ -55,12 +55,14 @@ class FamiliarityModel:
 
     def to_arrays(self) -> dict[str, Floats]:
         """The model as named arrays, to be stored."""
-        return {
+        arrays = {
             "center": self.center,
             "whitening": self.whitening,
             "means": self.means,
             "distances": self.distances,
         }
+        # safetensors writes an array in any other order wrongly, and says nothing.
+        return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.floating]]) -> "FamiliarityModel":

@@ -47,9 +47,9 @@ def main(data: Path, name: str) -> None:
     chosen = np.random.default_rng(0).permutation(len(dataset.validation))[:PICTURES]
     pictures = dataset.validation.x[np.sort(chosen)]
     labels = model.score(pictures).probabilities.argmax(axis=1)
-    usual = rise.usual_pictures(dataset.train, len(model.labels))
+    without = rise.usual_without(dataset.train.x, dataset.train.truth(len(model.labels)))
     baselines = {
-        "usual picture of the other labels": without(usual, labels),
+        "usual picture without the label": without[labels],
         "mean of training": np.full_like(pictures, round(float(dataset.train.x.mean()))),
         "blurred": blurred(pictures),
     }
@@ -64,7 +64,7 @@ def main(data: Path, name: str) -> None:
                 [
                     rise.evidence(log_odds(network, label), picture, baseline, masks)
                     for picture, label, baseline in zip(
-                        pictures, labels, without(usual, labels), strict=True
+                        pictures, labels, without[labels], strict=True
                     )
                 ]
             )
@@ -126,11 +126,6 @@ def log_odds(network: OnnxNetwork, label: int) -> Callable[[Pictures], NDArray[n
         return np.asarray(logits[:, label] - np.logaddexp.reduce(others, axis=1))
 
     return score
-
-
-def without(usual: Pictures, labels: NDArray[np.int64]) -> Pictures:
-    """The baseline of each label."""
-    return np.stack([rise.usual_without(usual, label) for label in labels])
 
 
 def blurred(pictures: Pictures) -> Pictures:

@@ -12,7 +12,7 @@ from statistics import mean, stdev
 
 from polyclinic.diagnosis.imaging.evaluation import evaluate_file
 from polyclinic.diagnosis.imaging.recipe import ImageRecipe
-from polyclinic.diagnosis.imaging.steps import run
+from polyclinic.diagnosis.imaging.steps.run import run
 from polyclinic.learning.recipe import parse_recipe, read_yaml
 from polyclinic.learning.train.checkpoint import Epoch
 from polyclinic.registry.store import open_registry
@@ -23,6 +23,9 @@ class Listener:
 
     def step(self, name: str) -> None:
         """A step begins."""
+
+    def read(self, done: int, files: int) -> None:
+        """Files are read."""
 
     def epoch(self, epoch: Epoch) -> None:
         """An epoch is done."""

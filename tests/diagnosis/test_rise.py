@@ -3,11 +3,10 @@ import pytest
 from numpy.typing import NDArray
 from trained_spots import Trained
 
-from polyclinic.diagnosis.imaging.rise import evidence, usual_pictures, usual_without
+from polyclinic.diagnosis.imaging.rise import evidence, usual_without
 from polyclinic.diagnosis.imaging.source import read_source
 from polyclinic.diagnosis.imaging.spec import NETWORK_FILE
 from polyclinic.learning.evaluate.faithfulness import faithfulness
-from polyclinic.learning.prepare.dataset import Part
 from polyclinic.learning.serve.onnx_network import OnnxNetwork
 
 SIDE = 28
@@ -67,12 +66,10 @@ def test_any_size_of_picture_has_a_map_of_its_size() -> None:
         assert heat[5, 6] == pytest.approx(255, rel=0.02)
 
 
-def test_the_usual_picture_without_a_label_is_that_of_the_others() -> None:
+def test_the_usual_picture_without_a_label_is_the_mean_of_those_that_lack_it() -> None:
     x = np.array([10, 20, 100, 200], dtype=np.uint8).reshape(4, 1, 1, 1)
-    usual = usual_pictures(Part(x, np.array([0, 0, 1, 2])), 3)
-    assert usual.ravel().tolist() == [15, 100, 200]
-    assert usual_without(usual, 0).ravel().tolist() == [150]
-    assert usual_without(usual, 2).ravel().tolist() == [58]
+    truth = np.array([[1, 0, 1], [1, 0, 1], [0, 1, 1], [0, 0, 1]], dtype=bool)
+    assert usual_without(x, truth).ravel().tolist() == [150, 77, 82]
 
 
 def test_the_evidence_of_a_trained_model_is_far_above_chance(trained: Trained) -> None:
@@ -87,7 +84,7 @@ def test_the_evidence_of_a_trained_model_is_far_above_chance(trained: Trained) -
         return np.asarray(1 / (1 + np.exp(-log_odds(pictures))))
 
     spots = data.validation.x[data.validation.y == 1][:20]
-    baseline = usual_without(usual_pictures(data.train, 2), 1)
+    baseline = usual_without(data.train.x, data.train.truth(2))[1]
     maps = np.stack([evidence(log_odds, spot, baseline) for spot in spots])
     baselines = np.broadcast_to(baseline, spots.shape)
     found = faithfulness(probability, spots, maps, baselines, steps=8, resamples=200)

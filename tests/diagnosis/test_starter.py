@@ -9,7 +9,7 @@ from polyclinic.diagnosis.imaging.classifier import ImageClassifier
 from polyclinic.diagnosis.imaging.evaluation import evaluate
 from polyclinic.diagnosis.imaging.recipe import ImageRecipe
 from polyclinic.diagnosis.imaging.source import read_source
-from polyclinic.diagnosis.imaging.steps import prepare
+from polyclinic.diagnosis.imaging.steps.prepare import prepare
 from polyclinic.learning.recipe import parse_recipe, read_yaml
 from polyclinic.registry.starters import STARTERS, install_starters
 from polyclinic.registry.store import Registry, open_registry

@@ -42,7 +42,8 @@ def image(
     registry = open_registry()
     install_starters(registry)
     version = registry.resolve(model or settings().image_model)
-    answers = _answers(ImageClassifier.load(registry, version), files, explain=heatmap is not None)
+    classifier = ImageClassifier.load(registry, version)
+    answers = _answers(classifier, files, explain=heatmap is not None)
     if heatmap is not None:
         _write_heatmaps(heatmap, files, answers)
     if as_json:
@@ -61,6 +62,11 @@ def image(
         ]
         columns = ("file", "finding", "probability", "present", "familiarity", "abstains")
         print_table(str(version), columns, (_row(*pair) for pair in answered))
+        for file, answer in answered:
+            for warning in answer.warnings:
+                say(f"{file}: {warning}")
+        if classifier.reweighting is not None:
+            say(f"Probabilities are re-weighted to this site: {classifier.reweighting.words}.")
         say(NOTICE)
     failed = [answer for answer in answers if isinstance(answer, PolyclinicError)]
     for error in failed:

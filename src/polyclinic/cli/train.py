@@ -33,7 +33,7 @@ def train(
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from polyclinic.diagnosis.imaging.recipe import ImageRecipe
-    from polyclinic.diagnosis.imaging.steps import run
+    from polyclinic.diagnosis.imaging.steps.run import run
     from polyclinic.learning.recipe import parse_recipe, read_yaml
     from polyclinic.registry.store import open_registry
 
@@ -144,8 +144,12 @@ class _Watcher:
         if self._task is not None:
             total = self._progress.tasks[self._task].total or 1
             self._progress.update(self._task, completed=total, total=total)
-        total_epochs = self._epochs if name == "train" else None
+        total_epochs = self._epochs if name.startswith("train") else None
         self._task = self._progress.add_task(name, total=total_epochs, said="")
+
+    def read(self, done: int, files: int) -> None:
+        """So many picture files are read."""
+        self._update(completed=done, total=files, said=f"{done:,} of {files:,} pictures")
 
     def epoch(self, epoch: "Epoch") -> None:
         """An epoch is done."""

@@ -39,7 +39,10 @@ class OperatingPointResult(Frozen):
 
 
 class ReliabilityBin(Frozen):
-    """Inputs of similar predicted probability: how often the finding was truly there."""
+    """Inputs of similar predicted probability: how often the finding was truly there.
+
+    Of multi-label data `count` is of pairs of an input and a label.
+    """
 
     probability: Fraction
     observed: Fraction
@@ -47,7 +50,11 @@ class ReliabilityBin(Frozen):
 
 
 class ConformalResult(Frozen):
-    """What the conformal sets did, against the coverage that they promise."""
+    """What the conformal sets did, against the coverage that they promise.
+
+    `coverage` is the share of true labels that are in their input's set: of multi-label data an
+    input has several of these, or none.
+    """
 
     method: str
     promised: Fraction
@@ -70,9 +77,17 @@ class Evaluation(Frozen):
     """Every figure measured on one part of one data set.
 
     `part` is `validation` (thresholds and calibration were chosen on it), `test` (the data set's
-    own held-out part, opened by a logged command) or `external` (any other data). `metrics` has
-    `auc`, `auprc`, `accuracy`, `brier`, `ece` and `log_loss`; accuracy is that of the likeliest
-    label. `notes` say what a reader must know to read the figures rightly.
+    own held-out part, opened by a logged command) or `external` (any other data). `label_counts`
+    are of inputs of which the label is true. `metrics` has `auc`, `auprc`, `brier`, `ece` and
+    `log_loss`, of multi-label data their means over the labels, each present or absent; and
+
+    - where one label is true at a time `accuracy`, that of the likeliest label;
+    - where labels are grades also `mean_absolute_error`, in grades, and `quadratic_kappa`, both of
+      the likeliest label;
+    - of multi-label data `hamming_accuracy`, how often a label is called rightly at a probability
+      of 0.5, and `exact_match`, how often all labels of an input are.
+
+    `notes` say what a reader must know to read the figures rightly.
     """
 
     dataset: str

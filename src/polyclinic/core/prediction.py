@@ -73,6 +73,29 @@ class Explanation(Frozen):
     content: str
 
 
+class Reweighting(Frozen):
+    """Probabilities re-weighted by Bayes' rule from one prevalence to that of the model's site.
+
+    Both prevalences are by label code. `method` says how the site's was estimated from `examples`
+    unlabelled inputs, and `time` when.
+    Source: Saerens, Latinne and Decaestecker 2002, Neural Computation 14(1), equation 2.4.
+    """
+
+    source_prevalence: dict[str, Fraction]
+    prevalence: dict[str, Fraction]
+    method: Literal["em", "bbse"]
+    examples: int
+    time: datetime
+
+    @property
+    def words(self) -> str:
+        """The prevalences in a line."""
+        return ", ".join(
+            f"{code} {self.source_prevalence[code]:.1%} → {here:.1%}"
+            for code, here in self.prevalence.items()
+        )
+
+
 class ModelIdentity(Frozen):
     """Which model: its name, its version (the digest's first 12 digits), its SHA-256 digest."""
 
@@ -92,9 +115,11 @@ class Provenance(Frozen):
 class Prediction(Frozen):
     """One model's whole answer about one input.
 
-    `findings` are ordered by falling probability. Where the model abstains, `abstained` gives the
-    reason, and the findings are to be read as unreliable. `warnings` say what a reader must know of
-    the input: that it was enlarged, say, or which of its frames was read.
+    `findings` are ordered by falling probability; `reweighting` marks probabilities that are
+    re-weighted to a site's prevalence, which conformal set and familiarity never are. Where the
+    model abstains, `abstained` gives the reason, and the findings are to be read as unreliable.
+    `warnings` say what a reader must know of the input: that it was enlarged, say, or which of its
+    frames was read.
     """
 
     findings: tuple[Finding, ...]
@@ -102,5 +127,6 @@ class Prediction(Frozen):
     familiarity: Familiarity
     abstained: str | None
     warnings: tuple[str, ...] = ()
+    reweighting: Reweighting | None = None
     explanation: Explanation | None = None
     provenance: Provenance

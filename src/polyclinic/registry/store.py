@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from polyclinic.core.digest import sha256
 from polyclinic.core.errors import IntegrityError, NotFound
 from polyclinic.core.evaluation import Evaluation
+from polyclinic.core.prediction import Reweighting
 from polyclinic.core.settings import Settings
 from polyclinic.core.settings import settings as process_settings
 from polyclinic.core.storage.blobs import Blobs
@@ -28,7 +29,7 @@ from polyclinic.registry.rows import (
     write_version,
 )
 from polyclinic.registry.signing import Keys, Signature, open_keys
-from polyclinic.registry.tables import ApprovalRow, ModelVersionRow, OpeningRow
+from polyclinic.registry.tables import ApprovalRow, ModelVersionRow, OpeningRow, ReweightingRow
 from polyclinic.registry.version import ModelVersion
 
 __all__ = ["ModelVersion", "Registry", "open_registry"]
@@ -198,6 +199,34 @@ class Registry:
     def test_openings(self, dataset_digest: str) -> list[Opening]:
         """Every logged look at the data set's test part, for any model, the oldest first."""
         return read_openings(self.engine, dataset_digest)
+
+    # Re-weighting to the site's prevalence
+
+    def reweight(self, version: ModelVersion, to: Reweighting | None, by: str) -> None:
+        """Have `version` answer re-weighted from now on, or no more; `by` whom is kept.
+
+        Raises `NotFound` when the version is not here.
+        """
+        document = None if to is None else to.model_dump_json().encode()
+        with writing(self.engine) as connection:
+            self._must_have(connection, version)
+            connection.execute(
+                sa.insert(ReweightingRow).values(
+                    model_digest=version.digest, time=datetime.now(UTC), by=by, document=document
+                )
+            )
+
+    def reweighting(self, version: ModelVersion) -> Reweighting | None:
+        """To what the probabilities of `version` are re-weighted at this site, if they are."""
+        last = (
+            sa.select(ReweightingRow.document)
+            .where(ReweightingRow.model_digest == version.digest)
+            .order_by(ReweightingRow.id.desc())
+            .limit(1)
+        )
+        with self.engine.connect() as connection:
+            document = connection.scalar(last)
+        return None if document is None else Reweighting.model_validate_json(document)
 
     def history(self, version: ModelVersion) -> History:
         """What travels with `version` in its bundle."""

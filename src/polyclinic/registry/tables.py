@@ -68,3 +68,18 @@ class OpeningRow(Base):
     model_digest: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
     time: Mapped[datetime] = mapped_column(primary_key=True)
     by: Mapped[str] = mapped_column(sa.Text, primary_key=True)
+
+
+class ReweightingRow(Base):
+    """To which prevalence a version's probabilities are re-weighted at this site, by whose word.
+
+    Rows are only ever added: the last one of a version counts, and one without document ends it.
+    """
+
+    __tablename__ = "reweighting"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    model_digest: Mapped[str] = mapped_column(sa.ForeignKey("model_version.digest"), index=True)
+    time: Mapped[datetime]
+    by: Mapped[str] = mapped_column(sa.Text)
+    document: Mapped[bytes | None]

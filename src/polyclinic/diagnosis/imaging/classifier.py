@@ -1,6 +1,6 @@
 """A served image model: encoded pictures in, predictions out, without torch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -21,12 +21,21 @@ from polyclinic.core.prediction import (
     ModelIdentity,
     Prediction,
     Provenance,
+    Reweighting,
 )
 from polyclinic.core.settings import settings
+from polyclinic.diagnosis.imaging import heatmap, rise
 from polyclinic.diagnosis.imaging.gate import admit
-from polyclinic.diagnosis.imaging.heatmap import explain as draw_explanation
 from polyclinic.diagnosis.imaging.reader import open_picture
-from polyclinic.diagnosis.imaging.spec import FAMILIARITY_FILE, KIND, NETWORK_FILE, ImageSpec
+from polyclinic.diagnosis.imaging.site import Site
+from polyclinic.diagnosis.imaging.spec import (
+    FAMILIARITY_FILE,
+    KIND,
+    NETWORK_FILE,
+    WITHOUT_FILE,
+    ImageSpec,
+    batch_size,
+)
 from polyclinic.learning.serve.onnx_network import OnnxNetwork
 from polyclinic.learning.trust.familiarity import FamiliarityModel
 from polyclinic.registry.store import Registry
@@ -38,18 +47,15 @@ class Scores:
     """What the model says of n pictures, as arrays.
 
     probabilities: (n, k), calibrated. p_values: (n,), familiarity. sets: (n, k) bool, conformal.
-    maps: (n, k, h, w), class-activation maps.
+    features: (n, d), what familiarity and shift are judged by. maps: (n, k, h, w), class-activation
+    maps.
     """
 
     probabilities: NDArray[np.float64]
     p_values: NDArray[np.float64]
     sets: NDArray[np.bool_]
+    features: NDArray[np.float32]
     maps: NDArray[np.float32]
-
-    def abstained(self, alpha: float) -> NDArray[np.bool_]:
-        """Where the model abstains (n,): unfamiliar pictures, and sets of not exactly one label."""
-        undecided: NDArray[np.bool_] = self.sets.sum(axis=1) != 1
-        return undecided | (self.p_values <= alpha)
 
 
 class ImageClassifier:
@@ -62,21 +68,25 @@ class ImageClassifier:
         spec: ImageSpec,
         network: OnnxNetwork,
         familiarity: FamiliarityModel,
+        without: NDArray[np.uint8] | None,
+        reweighting: Reweighting | None = None,
     ) -> None:
         self.identity = identity
         self.labels = labels
         self.spec = spec
         self._network = network
         self._familiarity = familiarity
+        self._without = without
+        self._site = None if reweighting is None else Site(reweighting, labels)
         self._findings = [
-            (index, label, spec.deciding(label.code).threshold)
+            (index, label, spec.deciding(label.code))
             for index, label in enumerate(labels)
             if label.code in spec.findings
         ]
 
     @classmethod
     def load(cls, registry: Registry, version: ModelVersion) -> "ImageClassifier":
-        """The model of a registered version, every file verified.
+        """The model of a registered version, every file verified, as its site has it re-weighted.
 
         Raises `InvalidInput` where the version is of another kind, `IntegrityError` where a file
         is not what the manifest says.
@@ -89,25 +99,85 @@ class ImageClassifier:
         files = registry.load(version)
         try:
             spec = ImageSpec.model_validate(manifest.spec)
-            tensors = safetensors.numpy.load(files[FAMILIARITY_FILE])
-            network = OnnxNetwork(files[NETWORK_FILE], settings().inference_threads)
+            return cls.of_files(
+                version.identity, manifest.labels, spec, files, registry.reweighting(version)
+            )
         except (ValidationError, KeyError, safetensors.SafetensorError) as error:
             raise IntegrityError(
                 f"The model is not one that this release reads: {error}", where=manifest.name
             ) from None
-        familiarity = FamiliarityModel.from_arrays(tensors)
-        return cls(version.identity, manifest.labels, spec, network, familiarity)
+
+    @classmethod
+    def of_files(
+        cls,
+        identity: ModelIdentity,
+        labels: tuple[Coding, ...],
+        spec: ImageSpec,
+        files: Mapping[str, bytes],
+        reweighting: Reweighting | None = None,
+    ) -> "ImageClassifier":
+        """The model of files that are known to be whole."""
+        familiarity = safetensors.numpy.load(files[FAMILIARITY_FILE])
+        without = None
+        if spec.explanation == "masking":
+            without = safetensors.numpy.load(files[WITHOUT_FILE])["without"]
+        return cls(
+            identity,
+            labels,
+            spec,
+            OnnxNetwork(files[NETWORK_FILE], settings().inference_threads),
+            FamiliarityModel.from_arrays(familiarity),
+            without,
+            reweighting,
+        )
+
+    @property
+    def reweighting(self) -> Reweighting | None:
+        """To what its probabilities are re-weighted, if they are."""
+        return None if self._site is None else self._site.reweighting
 
     def score(self, pictures: NDArray[np.uint8]) -> Scores:
-        """Scores of pictures (n, channels, size, size)."""
-        outputs = self._network.run_all(pictures)
+        """Scores of pictures (n, channels, size, size), not re-weighted."""
+        outputs = self._network.run_all(pictures, batch_size(self.spec.size))
         probabilities = self.spec.calibration.apply(outputs["logits"])
         return Scores(
             probabilities,
             self._familiarity.p_values(outputs["features"]),
             self.spec.conformal.sets(probabilities),
+            outputs["features"],
             outputs["maps"],
         )
+
+    def abstained(self, scores: Scores) -> NDArray[np.bool_]:
+        """Where the model abstains (n,): unfamiliar pictures, and sets that leave a choice.
+
+        With labels that exclude each other a set must hold exactly one.
+        """
+        unfamiliar = scores.p_values <= self.spec.familiarity_alpha
+        if self.spec.multi_label:
+            return unfamiliar
+        undecided: NDArray[np.bool_] = scores.sets.sum(axis=1) != 1
+        return undecided | unfamiliar
+
+    def evidence(
+        self, picture: NDArray[np.uint8], maps: NDArray[np.float32], label: int
+    ) -> NDArray[np.floating]:
+        """What in a picture (c, h, w) speaks for a label and what against: (h', w') of any size.
+
+        maps: (k, h, w), the picture's class-activation maps.
+        """
+        if self._without is None:
+            return heatmap.evidence(maps, label)
+
+        def log_odds(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
+            outputs = self._network.run_all(pictures, batch_size(self.spec.size))
+            logits = outputs["logits"].astype(np.float64)
+            if self.spec.multi_label:
+                return np.asarray(logits[:, label])
+            others = np.logaddexp.reduce(np.delete(logits, label, axis=1), axis=1)
+            return np.asarray(logits[:, label] - others)
+
+        return rise.evidence(log_odds, picture, self._without[label])
 
     def predict(self, items: Sequence[bytes], *, explain: bool = False) -> list[Answer]:
         """One answer a picture file, in order; a picture that cannot be read fails alone."""
@@ -139,11 +209,14 @@ class ImageClassifier:
     ) -> list[Prediction]:
         """The scores of pictures (n, c, h, w), with their inputs' digests, as predictions."""
         now = datetime.now(UTC)
-        probabilities, sets = scores.probabilities.tolist(), scores.sets.tolist()
+        probabilities = scores.probabilities
+        if self._site is not None:
+            probabilities = self._site.reweighted(probabilities)
+        each_probability, sets = probabilities.tolist(), scores.sets.tolist()
         p_values = scores.p_values.tolist()
         answers = []
         for row, digest in enumerate(digests):
-            findings = self._ranked(probabilities[row])
+            findings = self._ranked(each_probability[row])
             familiarity = Familiarity(p_value=p_values[row], alpha=self.spec.familiarity_alpha)
             labels = tuple(
                 label for label, inside in zip(self.labels, sets[row], strict=True) if inside
@@ -151,8 +224,8 @@ class ImageClassifier:
             explanation = None
             if explain:
                 first = findings[0].coding
-                index = self.labels.index(first)
-                explanation = draw_explanation(pictures[row], scores.maps[row], index, first)
+                heat = self.evidence(pictures[row], scores.maps[row], self.labels.index(first))
+                explanation = heatmap.explanation(pictures[row], heat, first, self.spec.explanation)
             answers.append(
                 Prediction(
                     findings=findings,
@@ -162,7 +235,8 @@ class ImageClassifier:
                         labels=labels,
                     ),
                     familiarity=familiarity,
-                    abstained=_abstention(familiarity, labels),
+                    abstained=self._abstention(familiarity, labels),
+                    reweighting=self.reweighting,
                     explanation=explanation,
                     provenance=Provenance(model=self.identity, input_digest=digest, time=now),
                 )
@@ -170,24 +244,27 @@ class ImageClassifier:
         return answers
 
     def _ranked(self, probabilities: list[Any]) -> tuple[Finding, ...]:
-        findings = [
-            Finding(
-                coding=label,
-                probability=probabilities[index],
-                present=probabilities[index] >= threshold,
-                operating_point=self.spec.decides,
-                threshold=threshold,
+        findings = []
+        for index, label, point in self._findings:
+            threshold = point.threshold if self._site is None else self._site.threshold(point)
+            findings.append(
+                Finding(
+                    coding=label,
+                    probability=probabilities[index],
+                    present=probabilities[index] >= threshold,
+                    operating_point=point.name,
+                    threshold=threshold,
+                )
             )
-            for index, label, threshold in self._findings
-        ]
         return tuple(sorted(findings, key=lambda finding: -finding.probability))
 
-
-def _abstention(familiarity: Familiarity, labels: tuple[Coding, ...]) -> str | None:
-    if not familiarity.familiar:
-        return "The picture is unlike those that the model was made from."
-    if not labels:
-        return "No label is likely enough."
-    if len(labels) > 1:
-        return f"{len(labels)} labels are too close to tell apart at this coverage."
-    return None
+    def _abstention(self, familiarity: Familiarity, labels: tuple[Coding, ...]) -> str | None:
+        if not familiarity.familiar:
+            return "The picture is unlike those that the model was made from."
+        if self.spec.multi_label:
+            return None
+        if not labels:
+            return "No label is likely enough."
+        if len(labels) > 1:
+            return f"{len(labels)} labels are too close to tell apart at this coverage."
+        return None

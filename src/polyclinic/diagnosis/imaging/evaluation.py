@@ -30,7 +30,7 @@ def evaluate(
         y=part.y,
         labels=model.labels,
         p_values=scores.p_values,
-        abstained=scores.abstained(alpha),
+        abstained=model.abstained(scores),
         patients=part.patient,
         subgroups=part.subgroups,
     )

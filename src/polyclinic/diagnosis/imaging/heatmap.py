@@ -9,7 +9,6 @@ from PIL import Image
 
 from polyclinic.core.prediction import Coding, Explanation
 
-METHOD = "class-activation-map"
 SIDE = 224
 
 #: Evidence for the finding in red, against it in blue.
@@ -23,7 +22,7 @@ def evidence(maps: NDArray[np.float32], label: int) -> NDArray[np.float32]:
     return difference
 
 
-def draw(pixels: NDArray[np.uint8], heat: NDArray[np.float32]) -> bytes:
+def draw(pixels: NDArray[np.uint8], heat: NDArray[np.floating]) -> bytes:
     """The picture (c, h, w) with the evidence laid over it, as PNG of SIDE × SIDE pixels.
 
     The strongest evidence, for or against, is three quarters opaque; none is clear.
@@ -42,14 +41,13 @@ def draw(pixels: NDArray[np.uint8], heat: NDArray[np.float32]) -> bytes:
     return buffer.getvalue()
 
 
-def explain(
-    pixels: NDArray[np.uint8], maps: NDArray[np.float32], label: int, finding: Coding
+def explanation(
+    pixels: NDArray[np.uint8], heat: NDArray[np.floating], finding: Coding, method: str
 ) -> Explanation:
-    """The heat map of one label as an explanation."""
-    png = draw(pixels, evidence(maps, label))
+    """The evidence for one finding, laid over the picture (c, h, w), as an explanation."""
     return Explanation(
-        method=METHOD,
+        method=method,
         finding=finding,
         media_type="image/png",
-        content=base64.b64encode(png).decode(),
+        content=base64.b64encode(draw(pixels, heat)).decode(),
     )

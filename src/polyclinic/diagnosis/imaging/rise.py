@@ -13,8 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from polyclinic.learning.prepare.dataset import Part
-
 Floats = NDArray[np.float64]
 Pictures = NDArray[np.uint8]
 
@@ -40,16 +38,14 @@ def evidence(
     return np.asarray(covariance / np.square(deviation).sum(axis=0))
 
 
-def usual_pictures(part: Part, labels: int) -> Pictures:
-    """The mean picture of each label (k, c, h, w)."""
-    means = [part.x[part.y == label].mean(axis=0) for label in range(labels)]
-    return np.stack(means).round().astype(np.uint8)
+def usual_without(x: Pictures, truth: NDArray[np.bool_]) -> Pictures:
+    """The baseline of each label (k, c, h, w): the mean of the pictures x (n, c, h, w) without it.
 
-
-def usual_without(usual: Pictures, label: int) -> Pictures:
-    """The baseline (c, h, w) for one label: the mean of the other labels' usual pictures."""
-    others = np.delete(usual, label, axis=0).mean(axis=0)
-    return np.asarray(others.round().astype(np.uint8))
+    truth: (n, k), which labels are true of each picture. A label that every picture has, has the
+    mean of all.
+    """
+    without = [x[~mine] if not mine.all() else x for mine in truth.T]
+    return np.stack([pictures.mean(axis=0) for pictures in without]).round().astype(np.uint8)
 
 
 @lru_cache(maxsize=4)

@@ -1,0 +1,1 @@
+"""The five steps for pictures: prepare, build, train, evaluate, serve; `run` walks them."""

@@ -1,6 +1,7 @@
 """Point metrics of classification, as pure functions.
 
-Shapes: probabilities (n, k) whose rows sum to 1; y (n,) indices of the true labels. `weights`
+Shapes: probabilities (n, k) whose rows sum to 1; y (n,) indices of the true labels. Of multi-label
+data: probabilities (n, k), each of its own, and truth (n, k) bool. `weights`
 (..., n) says how often each example counts, and the result has shape (...): all resamples of a
 bootstrap in one call, or a single number where weights are left out. A metric that is undefined is
 NaN. With two labels the second is the positive one.
@@ -12,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polyclinic.core.evaluation import ReliabilityBin
+from polyclinic.learning.labels import Labels, multi_label
 
 Floats = NDArray[np.float64]
-Labels = NDArray[np.int64]
 
 BINS = 15
 
@@ -65,7 +66,7 @@ def ece(probabilities: Floats, y: Labels, weights: Floats | None = None) -> Floa
     confidence, right = _confidence(probabilities, y)
     gap = (confidence - right)[:, None] * (_bin(confidence)[:, None] == np.arange(BINS))
     w = _weights(weights, len(y))
-    return _ratio(np.abs(w @ gap).sum(axis=-1), w.sum(axis=-1))
+    return ratio(np.abs(w @ gap).sum(axis=-1), w.sum(axis=-1))
 
 
 def classification_metrics(
@@ -83,6 +84,50 @@ def classification_metrics(
     }
 
 
+def multi_label_metrics(
+    probabilities: Floats, truth: NDArray[np.bool_], weights: Floats | None = None
+) -> dict[str, Floats]:
+    """What the above are where each label is a question of its own, by name.
+
+    `auc`, `auprc`, `brier`, `ece` and `log_loss` are means over the labels, each taken as two:
+    absent, present. At a probability of 0.5 `hamming_accuracy` is how often a label is called
+    rightly (the ACC of MedMNIST), `exact_match` how often all labels of an input are.
+    """
+    each = [
+        classification_metrics(np.column_stack([1 - p, p]), present.astype(np.int64), weights)
+        for p, present in zip(probabilities.T, truth.T, strict=True)
+    ]
+    names = ("auc", "auprc", "brier", "ece", "log_loss")
+    right = (probabilities >= 0.5) == truth
+    return {
+        **{name: np.asarray(np.mean([found[name] for found in each], axis=0)) for name in names},
+        "exact_match": mean(right.all(axis=1), weights),
+        "hamming_accuracy": mean(right.mean(axis=1), weights),
+    }
+
+
+def ordinal_metrics(
+    probabilities: Floats, y: Labels, weights: Floats | None = None
+) -> dict[str, Floats]:
+    """How far the likeliest label is off where labels are grades, in their order.
+
+    `mean_absolute_error` in grades; `quadratic_kappa`, the agreement beyond chance with errors
+    weighed by their square (Cohen 1968), undefined where call and truth are one grade throughout.
+    """
+    called, true = probabilities.argmax(axis=1), y
+    squared = mean(np.square(called - true), weights)
+    # The mean square were call and truth independent: all pairs of one's and the other's grades.
+    by_chance = (
+        mean(np.square(called), weights)
+        + mean(np.square(true), weights)
+        - 2 * mean(called, weights) * mean(true, weights)
+    )
+    return {
+        "mean_absolute_error": mean(np.abs(called - true), weights),
+        "quadratic_kappa": 1 - ratio(squared, by_chance),
+    }
+
+
 def binary_metrics(
     called: NDArray[np.bool_], present: NDArray[np.bool_], weights: Floats | None = None
 ) -> dict[str, Floats]:
@@ -94,21 +139,25 @@ def binary_metrics(
     w = _weights(weights, len(present))
     tp, fn = w @ (called & present), w @ (~called & present)
     fp, tn = w @ (called & ~present), w @ (~called & ~present)
-    sensitivity, specificity = _ratio(tp, tp + fn), _ratio(tn, tn + fp)
+    sensitivity, specificity = ratio(tp, tp + fn), ratio(tn, tn + fp)
     return {
-        "accuracy": _ratio(tp + tn, tp + fn + fp + tn),
+        "accuracy": ratio(tp + tn, tp + fn + fp + tn),
         "balanced_accuracy": (sensitivity + specificity) / 2,
         "sensitivity": sensitivity,
         "specificity": specificity,
-        "ppv": _ratio(tp, tp + fp),
-        "npv": _ratio(tn, tn + fn),
-        "f1": _ratio(2 * tp, 2 * tp + fp + fn),
+        "ppv": ratio(tp, tp + fp),
+        "npv": ratio(tn, tn + fn),
+        "f1": ratio(2 * tp, 2 * tp + fp + fn),
     }
 
 
 def reliability(probabilities: Floats, y: Labels) -> tuple[ReliabilityBin, ...]:
-    """The bins of `ece` that are not empty."""
-    confidence, right = _confidence(probabilities, y)
+    """The bins of `ece` that are not empty; of multi-label data those of all labels together."""
+    confidence, right = (
+        (probabilities.ravel(), y.ravel().astype(np.float64))
+        if multi_label(y)
+        else _confidence(probabilities, y)
+    )
     bins = _bin(confidence)
     return tuple(
         ReliabilityBin(
@@ -123,14 +172,15 @@ def reliability(probabilities: Floats, y: Labels) -> tuple[ReliabilityBin, ...]:
 def mean(values: NDArray[np.generic], weights: Floats | None = None) -> Floats:
     """The weighted mean of values (n,)."""
     w = _weights(weights, len(values))
-    return _ratio(w @ values.astype(np.float64), w.sum(axis=-1))
+    return ratio(w @ values.astype(np.float64), w.sum(axis=-1))
 
 
 def _weights(weights: Floats | None, n: int) -> Floats:
     return np.ones(n) if weights is None else weights
 
 
-def _ratio(numerator: Floats, denominator: Floats) -> Floats:
+def ratio(numerator: Floats, denominator: Floats) -> Floats:
+    """The quotient, NaN where the denominator is 0."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(np.true_divide(numerator, denominator))
 
@@ -141,7 +191,7 @@ def _confidence(probabilities: Floats, y: Labels) -> tuple[Floats, Floats]:
     return probabilities.max(axis=1), (probabilities.argmax(axis=1) == y).astype(np.float64)
 
 
-def _bin(confidence: Floats) -> Labels:
+def _bin(confidence: Floats) -> NDArray[np.int64]:
     return np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
 
 
@@ -173,7 +223,7 @@ def _macro(area: Callable[[Floats, Floats], Floats], ranked: list[tuple[Floats, 
 def _area_under_roc(positive: Floats, negative: Floats) -> Floats:
     below = negative.cumsum(axis=-1) - negative / 2
     pairs = positive.sum(axis=-1) * negative.sum(axis=-1)
-    return _ratio((positive * below).sum(axis=-1), pairs)
+    return ratio((positive * below).sum(axis=-1), pairs)
 
 
 def _average_precision(positive: Floats, negative: Floats) -> Floats:
@@ -182,4 +232,4 @@ def _average_precision(positive: Floats, negative: Floats) -> Floats:
     precision = np.divide(found, called, out=np.zeros_like(found), where=called > 0)
     total, both = found[..., -1], negative.sum(axis=-1) > 0
     area = (positive[..., ::-1] * precision).sum(axis=-1)
-    return _ratio(area, np.where(both, total, np.nan))
+    return ratio(area, np.where(both, total, np.nan))

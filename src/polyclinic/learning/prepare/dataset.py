@@ -9,18 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polyclinic.core.prediction import Coding
+from polyclinic.learning.labels import Labels, multi_label, truth
 
 
 @dataclass(frozen=True)
 class Part:
     """Examples with their labels.
 
-    x: (n, ...) inputs, any dtype. y: (n,) int64, each an index into the data set's labels.
+    x: (n, ...) inputs, any dtype. y: (n,) int64, each an index into the data set's labels; or, of
+    multi-label data, where none, one or several are true at once, (n, k) bool: whether each is.
     patient: (n,) patient ids, or None where the data has none. subgroups: attribute -> (n,) values.
     """
 
     x: NDArray[Any]
-    y: NDArray[np.int64]
+    y: Labels
     patient: NDArray[np.str_] | None = None
     subgroups: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
 
@@ -35,6 +37,10 @@ class Part:
             None if self.patient is None else self.patient[rows],
             {name: values[rows] for name, values in self.subgroups.items()},
         )
+
+    def truth(self, k: int) -> NDArray[np.bool_]:
+        """Which of the data set's k labels are true of each example (n, k)."""
+        return truth(self.y, k)
 
     def digest(self) -> str:
         """SHA-256 over dtype, shape and bytes of inputs and labels."""
@@ -56,6 +62,11 @@ class Dataset:
     test: Part | None
     licence: str
     source: str
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether none, one or several labels are true of each example."""
+        return multi_label(self.train.y)
 
     @property
     def parts(self) -> dict[str, Part]:

@@ -1,4 +1,4 @@
-"""The objective of single-label classification: weighted cross-entropy."""
+"""The objective of classification: weighted cross-entropy."""
 
 from collections.abc import Callable
 
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from polyclinic.learning.labels import Labels, multi_label
 from polyclinic.learning.prepare.dataset import Part
 from polyclinic.learning.train.settings import TrainSettings
 
@@ -18,9 +19,11 @@ Augment = Callable[[Tensor, torch.Generator], Tensor]
 class Classification:
     """Cross-entropy of a network that maps float inputs (b, ...) to logits (b, k).
 
-    `to_input` makes the network's input of raw examples (b, ...). With balanced weights every label
-    has the same say in either part, by that part's own counts. Validation is neither smoothed nor
-    augmented.
+    Of multi-label data each label is a question of its own: the mean over labels of the binary
+    cross-entropy of the logit's sigmoid. `to_input` makes the network's input of raw examples
+    (b, ...). With balanced weights every label, or of multi-label data every label's presence and
+    absence, has the same say in either part, by that part's own counts. Validation is neither
+    smoothed nor augmented.
     """
 
     def __init__(
@@ -42,26 +45,24 @@ class Classification:
         self._weights: Tensor | None = None
         self._validation_weights: Tensor | None = None
         if settings.class_weights == "balanced":
-            self._weights = torch.from_numpy(balanced_weights(train.y, labels)).to(self.device)
-            self._validation_weights = torch.from_numpy(balanced_weights(validation.y, labels))
+            self._weights = _balanced(train.y, labels).to(self.device)
+            self._validation_weights = _balanced(validation.y, labels)
 
     def loss(self, network: nn.Module, rows: Tensor, generator: torch.Generator) -> Tensor:
         """Mean loss, a scalar, of the training examples `rows` (b,)."""
         inputs = self._to_input(self._x[rows])
         if self._augment is not None:
             inputs = self._augment(inputs, generator)
-        return functional.cross_entropy(
-            network(inputs.to(self.device)),
-            self._y[rows].to(self.device),
-            weight=self._weights,
-            label_smoothing=self._smoothing,
+        truth = self._y[rows].to(self.device)
+        return _cross_entropy(
+            network(inputs.to(self.device)), truth, self._weights, self._smoothing
         )
 
     def validation_loss(self, network: nn.Module) -> float:
         """Mean cross-entropy on the validation part."""
         scored = logits(network, self._validation.x, self._to_input)
         truth = torch.from_numpy(self._validation.y)
-        return functional.cross_entropy(scored, truth, weight=self._validation_weights).item()
+        return _cross_entropy(scored, truth, self._validation_weights).item()
 
 
 @torch.no_grad()
@@ -74,7 +75,25 @@ def logits(
     return torch.cat([network(to_input(batch).to(device)).float().cpu() for batch in batches])
 
 
-def balanced_weights(y: NDArray[np.int64], labels: int) -> NDArray[np.float32]:
+def _cross_entropy(
+    scored: Tensor, truth: Tensor, weights: Tensor | None, smoothing: float = 0.0
+) -> Tensor:
+    """Mean loss of logits (b, k) with truth (b,) and weights (k,), or (b, k) bool and (k, 2)."""
+    if truth.dtype != torch.bool:
+        return functional.cross_entropy(scored, truth, weights, label_smoothing=smoothing)
+    target = truth.float() * (1 - smoothing) + smoothing / 2
+    weight = None if weights is None else torch.where(truth, weights[:, 1], weights[:, 0])
+    return functional.binary_cross_entropy_with_logits(scored, target, weight)
+
+
+def _balanced(y: Labels, labels: int) -> Tensor:
+    """The weights of labels (k,), or of each one's absence and presence (k, 2)."""
+    if multi_label(y):
+        return torch.from_numpy(np.stack([balanced_weights(present, 2) for present in y.T]))
+    return torch.from_numpy(balanced_weights(y, labels))
+
+
+def balanced_weights(y: Labels, labels: int) -> NDArray[np.float32]:
     """Weight n / (k * n_label) of each of k labels (k,); a label never seen weighs 0."""
     counts = np.bincount(y, minlength=labels)
     weights = np.divide(len(y), labels * counts, where=counts > 0, out=np.zeros(labels))

@@ -16,7 +16,8 @@ class TrainSettings(Frozen):
     `averaging`: decay per step of the exponential moving average of the weights that is validated
     and kept (None: the last weights; Polyak and Juditsky 1992). `schedule`: `one-cycle` warms up
     over the first fifth and then falls along a cosine (Smith and Topin 2018), `cosine` only falls.
-    `class_weights: balanced` weighs each label by n / (k * n_label). `threads`: CPU threads; runs
+    `class_weights: balanced` weighs each label by n / (k * n_label), of multi-label data each one's
+    presence and absence as if they were two labels. `threads`: CPU threads; runs
     agree bit for bit where this number and the machine agree.
     """
 

@@ -3,7 +3,7 @@
 Fitted on the validation part; applied in serving, in NumPy alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ from pydantic import Field
 
 from polyclinic.core.errors import InvalidInput
 from polyclinic.core.frozen import Frozen
+from polyclinic.learning.labels import Labels, multi_label
 
 Method = Literal["none", "temperature", "platt", "isotonic"]
 Floats = NDArray[np.float64]
@@ -27,6 +28,9 @@ class Calibration(Frozen):
     (Platt 1999; two labels) are softmax(scale * logits), with `offset` added to the second label's
     logit. `isotonic` (Zadrozny and Elkan 2002) reads each label's probability off a rising line
     through (`log_odds`, `probabilities`), one pair of tuples a label, then divides by the sum.
+
+    Of multi-label data each label has a calibration of its own in `by_label`. It sees its logit z
+    as those of two labels, (0, z): softmax(0, z) gives the second the sigmoid of z.
     """
 
     method: Method = "none"
@@ -34,18 +38,22 @@ class Calibration(Frozen):
     offset: float = Field(default=0.0, allow_inf_nan=False)
     log_odds: tuple[tuple[float, ...], ...] = ()
     probabilities: tuple[tuple[float, ...], ...] = ()
+    by_label: tuple["Calibration", ...] = ()
 
     def apply(self, logits: ArrayLike) -> Floats:
         """Probabilities (n, k) from logits (n, k).
 
-        Rows sum to 1, every value is at least about `FLOOR`. A row with a logit that is not finite
-        becomes a row of NaN.
+        Rows sum to 1, but of multi-label data; every value is at least about `FLOOR`. A row with a
+        logit that is not finite becomes a row of NaN.
         """
         z = np.asarray(logits, dtype=np.float64)
         z = np.where(np.isfinite(z).all(axis=1, keepdims=True), z, np.nan)
+        if self.by_label:
+            columns = zip(self.by_label, z.T, strict=True)
+            return np.column_stack([own.apply(_two(column))[:, 1] for own, column in columns])
         if self.method == "isotonic":
-            columns = zip(_log_odds(z).T, self.log_odds, self.probabilities, strict=True)
-            p = np.column_stack([np.interp(*column) for column in columns])
+            lines = zip(_log_odds(z).T, self.log_odds, self.probabilities, strict=True)
+            p = np.column_stack([np.interp(*line) for line in lines])
         else:
             shift = np.zeros(z.shape[1])
             shift[1:2] = self.offset
@@ -54,15 +62,18 @@ class Calibration(Frozen):
         return np.asarray(p / p.sum(axis=1, keepdims=True))
 
 
-def fit_calibration(method: Method, logits: ArrayLike, y: NDArray[np.int64]) -> Calibration:
-    """The calibration of logits (n, k) that fits the labels y (n,) best.
+def fit_calibration(method: Method, logits: ArrayLike, y: Labels) -> Calibration:
+    """The calibration of logits (n, k) that fits the labels y (n,), or (n, k) bool, best.
 
     Raises `InvalidInput` where there is no example, a logit is not finite, or `platt` is asked of
-    more than two labels.
+    more than two exclusive labels.
     """
     z = np.asarray(logits, dtype=np.float64)
     if len(z) == 0 or not np.isfinite(z).all():
         raise InvalidInput("Calibration needs at least one example and finite logits.")
+    if multi_label(y):
+        own = tuple(fit_calibration(method, *each) for each in _each(z, y))
+        return Calibration(method=method, by_label=own)
     if method == "temperature":
         return Calibration(method=method, scale=_fit_scale(z, y))
     if method == "platt":
@@ -80,15 +91,16 @@ def fit_calibration(method: Method, logits: ArrayLike, y: NDArray[np.int64]) -> 
 
 def choose_calibration(
     logits: ArrayLike,
-    y: NDArray[np.int64],
+    y: Labels,
     methods: Sequence[Method],
     folds: int = 5,
     seed: int = 0,
 ) -> tuple[Calibration, dict[Method, float]]:
     """The method of least cross-validated log loss, refitted on all of it, and every method's loss.
 
-    logits: (n, k); y: (n,). Of methods with the same loss the first wins. Raises `InvalidInput`
-    where no method is named or there are fewer examples than folds.
+    logits: (n, k); y: (n,), or (n, k) bool, where the loss is the mean over labels and the method
+    the same for all. Of methods with the same loss the first wins. Raises `InvalidInput` where no
+    method is named or there are fewer examples than folds.
     """
     z = np.asarray(logits, dtype=np.float64)
     if not methods or len(z) < folds:
@@ -97,15 +109,32 @@ def choose_calibration(
             where="calibration",
             remedy="Name at least one method, and give at least one example a fold.",
         )
-    fold = _stratified_folds(y, folds, seed)
-    losses: dict[Method, float] = {}
-    for method in methods:
-        p = np.empty_like(z)
-        for held_out in (fold == f for f in range(folds)):
-            p[held_out] = fit_calibration(method, z[~held_out], y[~held_out]).apply(z[held_out])
-        losses[method] = float(-np.log(p[np.arange(len(y)), y]).mean())
+    losses = {method: _held_out_loss(method, z, y, folds, seed) for method in methods}
     best = min(losses, key=losses.__getitem__)
     return fit_calibration(best, z, y), losses
+
+
+def _held_out_loss(method: Method, z: Floats, y: Labels, folds: int, seed: int) -> float:
+    """The cross-validated log loss of a method."""
+    if multi_label(y):
+        each = [_held_out_loss(method, *label, folds, seed) for label in _each(z, y)]
+        return float(np.mean(each))
+    fold = _stratified_folds(y, folds, seed)
+    p = np.empty_like(z)
+    for held_out in (fold == f for f in range(folds)):
+        p[held_out] = fit_calibration(method, z[~held_out], y[~held_out]).apply(z[held_out])
+    return float(-np.log(p[np.arange(len(y)), y]).mean())
+
+
+def _each(z: Floats, y: Labels) -> Iterator[tuple[Floats, NDArray[np.int64]]]:
+    """Each label of multi-label data as two exclusive ones: logits (n, 2) and labels (n,)."""
+    for column, present in zip(z.T, y.T, strict=True):
+        yield _two(column), present.astype(np.int64)
+
+
+def _two(z: Floats) -> Floats:
+    """The logits (n, 2) of a label's absence and presence, from its own (n,)."""
+    return np.column_stack([np.zeros_like(z), z])
 
 
 def _softmax(z: Floats) -> Floats:
@@ -121,7 +150,7 @@ def _log_odds(z: Floats) -> Floats:
     return np.asarray(z - rest)
 
 
-def _stratified_folds(y: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
+def _stratified_folds(y: Labels, folds: int, seed: int) -> NDArray[np.int64]:
     """A fold number for each example, dealt out label by label in random order."""
     order = np.random.default_rng(seed).permutation(len(y))
     order = order[np.argsort(y[order], kind="stable")]
@@ -130,7 +159,7 @@ def _stratified_folds(y: NDArray[np.int64], folds: int, seed: int) -> NDArray[np
     return fold
 
 
-def _fit_scale(z: Floats, y: NDArray[np.int64]) -> float:
+def _fit_scale(z: Floats, y: Labels) -> float:
     """1 / temperature of least log loss, with the temperature between 1/100 and 100."""
     from scipy.optimize import minimize_scalar
 
@@ -144,7 +173,7 @@ def _fit_scale(z: Floats, y: NDArray[np.int64]) -> float:
     return float(np.exp(minimize_scalar(loss, bounds=(-limit, limit), method="bounded").x))
 
 
-def _fit_platt(z: Floats, y: NDArray[np.int64]) -> tuple[float, float]:
+def _fit_platt(z: Floats, y: Labels) -> tuple[float, float]:
     """Slope and intercept on the margin, with the smoothed targets of Platt 1999, section 2.2."""
     from scipy.optimize import minimize
     from scipy.special import expit
@@ -169,9 +198,7 @@ def _fit_platt(z: Floats, y: NDArray[np.int64]) -> tuple[float, float]:
     return float(scale), float(offset)
 
 
-def _fit_isotonic(
-    z: Floats, y: NDArray[np.int64]
-) -> list[tuple[tuple[float, ...], tuple[float, ...]]]:
+def _fit_isotonic(z: Floats, y: Labels) -> list[tuple[tuple[float, ...], tuple[float, ...]]]:
     """The knots (log odds, probability) of each label's line.
 
     Probabilities stay within 1 / (n + 2) of 0 and 1 (Laplace's rule of succession): n examples

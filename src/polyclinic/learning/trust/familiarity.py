@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from polyclinic.core.errors import IntegrityError, InvalidInput
+from polyclinic.learning.labels import Labels, multi_label
 
 Floats = NDArray[np.float64]
 
@@ -75,13 +76,14 @@ class FamiliarityModel:
 
 
 def fit_familiarity(
-    train_features: ArrayLike, train_y: NDArray[np.int64], held_out_features: ArrayLike
+    train_features: ArrayLike, train_y: Labels, held_out_features: ArrayLike
 ) -> FamiliarityModel:
     """Learn what is usual from training features (n, d) with labels (n,), and held-out ones (m, d).
 
-    The held-out inputs must not have trained the features. A feature that is constant in training
-    is kept: one that moves later is a sign of the unfamiliar. Raises `InvalidInput` where features
-    are not finite, or there is no held-out input.
+    Multi-label data, with labels (n, k) bool, has one mean for all: it has as many kinds of input
+    as sets of labels. The held-out inputs must not have trained the features. A feature that is
+    constant in training is kept: one that moves later is a sign of the unfamiliar. Raises
+    `InvalidInput` where features are not finite, or there is no held-out input.
     """
     from sklearn.covariance import ledoit_wolf
 
@@ -94,7 +96,8 @@ def fit_familiarity(
                 where=f"{part} features",
                 remedy="Look for a diverged training run, or for inputs that are not finite.",
             )
-    labels, index = np.unique(train_y, return_inverse=True)
+    kinds = np.zeros(len(train), dtype=np.int64) if multi_label(train_y) else train_y
+    labels, index = np.unique(kinds, return_inverse=True)
     means = np.stack([train[index == i].mean(axis=0) for i in range(len(labels))])
     residuals = train - means[index]
     scale = _scale(train, residuals)

@@ -9,15 +9,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from polyclinic.core.errors import InvalidInput
+from polyclinic.core.errors import InvalidInput, UnsupportedInput
 from polyclinic.core.evaluation import Estimate
 from polyclinic.core.frozen import Frozen
 from polyclinic.core.prediction import Fraction
+from polyclinic.learning.labels import Labels, multi_label
 from polyclinic.learning.trust.shift_alarm import ShiftReference, energy_test
 
 Method = Literal["em", "bbse"]
 Floats = NDArray[np.float64]
-Labels = NDArray[np.int64]
 
 RESAMPLES = 500
 
@@ -67,8 +67,14 @@ def estimate_prevalence(
 
     The bootstrap draws the site's inputs and, for `bbse`, the held-out ones: `em` has no other use
     for these than their prevalence. Raises `InvalidInput` where there are fewer than two inputs, or
-    probabilities do not fit the reference.
+    probabilities do not fit the reference, and `UnsupportedInput` of multi-label data.
     """
+    if multi_label(reference.y):
+        raise UnsupportedInput(
+            "Prevalence is estimated where one label is true at a time; here several can be.",
+            where="reference",
+            remedy="`ShiftReference.p_value` tells whether the inputs differ.",
+        )
     k, n = reference.probabilities.shape[1], len(probabilities)
     if n < 2 or probabilities.shape != (n, k) or not np.isfinite(probabilities).all():
         raise InvalidInput(

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from polyclinic.core.errors import IntegrityError, InvalidInput
+from polyclinic.learning.labels import Labels, multi_label, truth
 
 Floats = NDArray[np.float64]
-Labels = NDArray[np.int64]
 
 #: Principal directions kept: of 8 to 224, 32 told validation from test pictures best.
 DIRECTIONS = 32
@@ -30,7 +30,7 @@ class ShiftReference:
     """Held-out inputs, to compare a site's with.
 
     center: (d,) and directions: (d, r) turn features into `rows` (m, r). probabilities: (m, k),
-    calibrated; y: (m,), the true labels.
+    calibrated; y: the true labels (m,), or of multi-label data (m, k) bool.
     """
 
     center: Floats
@@ -46,7 +46,7 @@ class ShiftReference:
             and self.rows.shape == (m, r)
             and self.probabilities.shape[:1] == (m,)
             and self.probabilities.ndim == 2
-            and (m == 0 or 0 <= self.y.min() <= self.y.max() < self.probabilities.shape[1])
+            and _fits(self.y, self.probabilities.shape[1])
         )
         if not fits:
             raise IntegrityError("The arrays of the shift reference do not fit together.")
@@ -54,7 +54,7 @@ class ShiftReference:
     @property
     def prevalence(self) -> Floats:
         """How frequent each label is among the held-out inputs (k,)."""
-        return np.bincount(self.y, minlength=self.probabilities.shape[1]) / len(self.y)
+        return np.asarray(truth(self.y, self.probabilities.shape[1]).mean(axis=0))
 
     def project(self, features: ArrayLike) -> Floats:
         """Features (n, d) as rows (n, r)."""
@@ -88,7 +88,8 @@ class ShiftReference:
             center, directions, rows, probabilities = (
                 np.asarray(arrays[name], dtype=np.float64) for name in names
             )
-            y = np.asarray(arrays["y"], dtype=np.int64)
+            y = np.asarray(arrays["y"])
+            y = y.astype(np.bool_ if multi_label(y) else np.int64)
             return cls(center, directions, rows, probabilities, y)
         except KeyError as missing:
             raise IntegrityError(f"The shift array {missing} is missing.") from None
@@ -100,11 +101,12 @@ def fit_shift_reference(
     held_out_probabilities: Floats,
     held_out_y: Labels,
 ) -> ShiftReference:
-    """The reference of held-out inputs: features (m, d), calibrated probabilities (m, k), y (m,).
+    """The reference of held-out inputs: features (m, d), calibrated probabilities (m, k), y.
 
-    The directions are the principal components of standardised training features (n, d), each of
-    unit variance there. They must not come from the held-out inputs: then these would no longer be
-    exchangeable with a site's. Raises `InvalidInput` where features are not finite.
+    y: (m,), or of multi-label data (m, k) bool. The directions are the principal components of
+    standardised training features (n, d), each of unit variance there. They must not come from the
+    held-out inputs: then these would no longer be exchangeable with a site's. Raises `InvalidInput`
+    where features are not finite.
     """
     train = _finite(train_features, "train features")
     center, spread = train.mean(axis=0), train.std(axis=0)
@@ -144,6 +146,13 @@ def energy_test(
     energy = 2 * between / (m * n) - within / m**2 - rest / n**2
     as_far = energy[1:] >= energy[0] - 1e-12 * np.abs(energy[0])
     return float((1 + as_far.sum()) / (1 + permutations))
+
+
+def _fits(y: Labels, k: int) -> bool:
+    """Whether these are labels of k kinds."""
+    if multi_label(y):
+        return y.shape[1:] == (k,)
+    return len(y) == 0 or bool(0 <= y.min() <= y.max() < k)
 
 
 def _distances(rows: Floats) -> Floats:

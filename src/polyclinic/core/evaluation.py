@@ -6,6 +6,9 @@ from typing import Literal
 from polyclinic.core.frozen import Frozen
 from polyclinic.core.prediction import Fraction
 
+#: A corruption breaks a model where its balanced error is more than this multiple of the clean one.
+BREAKS = 1.5
+
 
 class Estimate(Frozen):
     """A measured value with its 95% bootstrap confidence interval."""
@@ -73,6 +76,40 @@ class SubgroupResult(Frozen):
     metrics: dict[str, Estimate]
 
 
+class CorruptionResult(Frozen):
+    """The balanced error on inputs corrupted in one way, at a strength of 1 to 5."""
+
+    kind: str
+    strength: int
+    balanced_error: Fraction
+
+
+class Robustness(Frozen):
+    """What corrupted inputs do to the deciding operating points.
+
+    The balanced error is 1 less balanced accuracy, the mean over findings, on `examples` inputs;
+    `clean` is that of the same inputs as they are. Corruptions are numbered by rising strength.
+    """
+
+    examples: int
+    clean: Fraction
+    corrupted: tuple[CorruptionResult, ...]
+
+    def ratio(self, result: CorruptionResult) -> float:
+        """The error as a multiple of the clean one; of none at all, one wrong input counts."""
+        return result.balanced_error / max(self.clean, 1 / self.examples)
+
+    @property
+    def breaks(self) -> dict[str, int]:
+        """By kind, the least strength at which the error passes `BREAKS`; 0 where none does."""
+        kinds: dict[str, int] = {}
+        for result in self.corrupted:
+            kinds.setdefault(result.kind, 0)
+            if not kinds[result.kind] and self.ratio(result) > BREAKS:
+                kinds[result.kind] = result.strength
+        return kinds
+
+
 class Evaluation(Frozen):
     """Every figure measured on one part of one data set.
 
@@ -104,4 +141,5 @@ class Evaluation(Frozen):
     abstained: Estimate
     unfamiliar: Estimate
     subgroups: tuple[SubgroupResult, ...] = ()
+    robustness: Robustness | None = None
     notes: tuple[str, ...] = ()

@@ -122,6 +122,7 @@ def _templates() -> "Environment":
         "cell": _cell,
         "measure": wording.measure,
         "interval": wording.interval,
+        "breaks": wording.breaks,
         "code_system": wording.code_system,
     }
     environment.tests["link"] = wording.is_link

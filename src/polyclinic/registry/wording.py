@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from polyclinic.core.evaluation import Estimate, Evaluation
+from polyclinic.core.evaluation import BREAKS, Estimate, Evaluation, Robustness
 from polyclinic.core.prediction import Coding
 
 #: What people call the measures.
@@ -37,6 +37,14 @@ def measure(name: str) -> str:
 def interval(estimate: Estimate) -> str:
     """The value, and its 95% confidence interval."""
     return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
+
+
+def breaks(robustness: Robustness) -> str:
+    """Which corruptions a model bears, and from which strength on others break it."""
+    broken = [f"{kind} from strength {s}" for kind, s in robustness.breaks.items() if s]
+    if not broken:
+        return f"None of them passes {BREAKS:g} times."
+    return f"The error passes {BREAKS:g} times under {', '.join(broken)}."
 
 
 def code_system(uri: str) -> str:

@@ -13,6 +13,7 @@ from polyclinic import NOTICE, __version__
 from polyclinic.cli import data, diagnose, models
 from polyclinic.cli.output import print_error
 from polyclinic.cli.serve import serve
+from polyclinic.cli.shift import shift
 from polyclinic.cli.train import evaluate, train
 from polyclinic.cli.up import up
 from polyclinic.core.errors import PolyclinicError
@@ -45,6 +46,7 @@ app.command()(up)
 app.command()(serve)
 app.command()(train)
 app.command()(evaluate)
+app.command()(shift)
 app.add_typer(diagnose.app, name="diagnose")
 app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data")

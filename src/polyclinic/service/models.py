@@ -3,8 +3,9 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from time import monotonic
-from typing import Generic, TypeVar, get_args
+from typing import Generic, TypeAlias, TypeVar, get_args
 
 import structlog
 
@@ -26,6 +27,9 @@ VERSION = rf"^({'|'.join(get_args(Alias))}|[0-9a-f]{{6,64}})$"
 REFERENCE = rf"^[a-z0-9-]{{1,64}}(@{VERSION[1:-1]})?$"
 
 Item = TypeVar("Item")
+
+#: A version's digest, and when it was last re-weighted to the site's prevalence, if it was.
+Loaded: TypeAlias = tuple[str, datetime | None]
 
 log = structlog.get_logger()
 
@@ -50,7 +54,7 @@ class ModelHost(Generic[Item]):
         self._metrics = metrics
         self._settings = settings
         self._loading = asyncio.Lock()
-        self._loaded: OrderedDict[str, Batcher[Item]] = OrderedDict()
+        self._loaded: OrderedDict[Loaded, Batcher[Item]] = OrderedDict()
         self._serving: dict[str, tuple[float, Batcher[Item]]] = {}
         self._refreshes: dict[str, asyncio.Task[Batcher[Item]]] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -82,8 +86,8 @@ class ModelHost(Generic[Item]):
 
     async def close(self) -> None:
         """Finish what was accepted and let the models go."""
-        for digest in list(self._loaded):
-            self._put_away(digest)
+        for loaded in list(self._loaded):
+            self._put_away(loaded)
         await asyncio.gather(*self._closing)
 
     async def _refresh(self, reference: str) -> Batcher[Item]:
@@ -112,15 +116,17 @@ class ModelHost(Generic[Item]):
                 f"The model's kind is {version.kind}; here {self._kind} is served.",
                 where="query model",
             )
+        reweighting = await asyncio.to_thread(self._registry.reweighting, version)
+        loaded = (version.digest, reweighting.time if reweighting else None)
         async with self._loading:
-            if version.digest not in self._loaded:
+            if loaded not in self._loaded:
                 model = await asyncio.to_thread(self._load, self._registry, version)
-                self._loaded[version.digest] = self._batcher(model)
+                self._loaded[loaded] = self._batcher(model)
                 log.info("model loaded", model=version.identity.name, version=version.version)
-            self._loaded.move_to_end(version.digest)
+            self._loaded.move_to_end(loaded)
             if len(self._loaded) > KEPT:
                 self._put_away(next(iter(self._loaded)))
-        return self._loaded[version.digest]
+        return self._loaded[loaded]
 
     def _batcher(self, model: Model[Item]) -> Batcher[Item]:
         return Batcher(
@@ -130,8 +136,8 @@ class ModelHost(Generic[Item]):
             metrics=ModelMetrics(self._metrics, model.identity),
         )
 
-    def _put_away(self, digest: str) -> None:
-        batcher = self._loaded.pop(digest)
+    def _put_away(self, loaded: Loaded) -> None:
+        batcher = self._loaded.pop(loaded)
         self._serving = {
             reference: entry for reference, entry in self._serving.items() if entry[1] != batcher
         }

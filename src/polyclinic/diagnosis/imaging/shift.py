@@ -1,0 +1,143 @@
+"""Shift at a site: what its pictures, without labels, say of prevalence and of all else."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from polyclinic.core.errors import Conflict, InvalidInput, NotFound, PolyclinicError
+from polyclinic.core.prediction import Coding, Reweighting
+from polyclinic.core.settings import settings
+from polyclinic.diagnosis.imaging.classifier import ImageClassifier
+from polyclinic.diagnosis.imaging.gate import admit
+from polyclinic.diagnosis.imaging.reader import open_picture
+from polyclinic.diagnosis.imaging.spec import SHIFT_FILE
+from polyclinic.learning.trust.label_shift import (
+    ALARM,
+    Method,
+    PrevalenceEstimate,
+    estimate_prevalence,
+)
+from polyclinic.learning.trust.shift_alarm import ShiftReference
+from polyclinic.registry.store import Registry
+from polyclinic.registry.version import ModelVersion
+
+BATCH = 256
+
+
+@dataclass(frozen=True)
+class SiteShift:
+    """What was found at a site.
+
+    estimate: None for labels that do not exclude each other, of which no prevalence is estimated.
+    alarm_p_value: whether the pictures differ at all from the held-out ones. refused: why each
+    picture that the model does not read was left out.
+    """
+
+    labels: tuple[Coding, ...]
+    pictures: int
+    unfamiliar: int
+    alarm_p_value: float
+    estimate: PrevalenceEstimate | None
+    refused: dict[str, str]
+
+    @property
+    def alarm(self) -> bool:
+        """Whether the site's pictures differ from the held-out ones."""
+        return self.alarm_p_value <= ALARM
+
+    def reweighting(self) -> Reweighting:
+        """What re-weights the model's probabilities to this site.
+
+        Raises `Conflict` where something else than prevalence changed: then the estimate is wrong.
+        """
+        if self.estimate is None or not self.estimate.trusted:
+            raise Conflict(
+                "More than the labels' frequencies differs here: re-weighting would mislead.",
+                remedy="Look for another scanner, other patients or other processing, and measure "
+                "the model on labelled pictures of the site.",
+            )
+        codes = [label.code for label in self.labels]
+        return Reweighting(
+            source_prevalence=dict(zip(codes, self.estimate.source_prevalence, strict=True)),
+            prevalence={
+                code: share.value
+                for code, share in zip(codes, self.estimate.prevalence, strict=True)
+            },
+            method=self.estimate.method,
+            examples=self.estimate.examples,
+            time=datetime.now(UTC),
+        )
+
+
+def site_shift(
+    registry: Registry, version: ModelVersion, paths: Sequence[Path], method: Method = "em"
+) -> SiteShift:
+    """How the pictures of a site, files or folders of them, differ from the model's held-out ones.
+
+    A picture that the model does not read is left out, and named. Raises `InvalidInput` where fewer
+    than two are left, `NotFound` where the version has no reference to compare with.
+    """
+    model = ImageClassifier.load(registry, version)
+    stored = registry.load(version).get(SHIFT_FILE)
+    if stored is None:
+        raise NotFound(
+            "The model was made without a reference to compare a site with.",
+            where=str(version),
+            remedy="Train it anew with this release.",
+        )
+    reference = ShiftReference.from_arrays(safetensors.numpy.load(stored))
+    refused: dict[str, str] = {}
+    features, probabilities, unfamiliar = [], [], 0
+    files = _files(paths)
+    while some := list(islice(files, BATCH)):
+        pictures = list(_read(model, some, refused))
+        if pictures:
+            scores = model.score(np.stack(pictures))
+            features.append(scores.features)
+            probabilities.append(scores.probabilities)
+            unfamiliar += int((scores.p_values <= model.spec.familiarity_alpha).sum())
+    found = sum(map(len, features))
+    if found < 2:
+        raise InvalidInput(
+            f"{found} pictures can be read, {len(refused)} cannot; two are needed at the least.",
+            where=", ".join(map(str, paths)),
+        )
+    seen = np.concatenate(features)
+    estimate = None
+    if not model.spec.multi_label:
+        estimate = estimate_prevalence(reference, seen, np.concatenate(probabilities), method)
+    return SiteShift(
+        labels=model.labels,
+        pictures=found,
+        unfamiliar=unfamiliar,
+        alarm_p_value=estimate.alarm_p_value if estimate else reference.p_value(seen),
+        estimate=estimate,
+        refused=refused,
+    )
+
+
+def _files(paths: Sequence[Path]) -> Iterator[Path]:
+    """Every file, and every file in a folder that is not hidden."""
+    for path in paths:
+        if not path.exists():
+            raise NotFound("There is no such picture or folder.", where=str(path))
+        inside = sorted(path.rglob("*")) if path.is_dir() else [path]
+        yield from (file for file in inside if file.is_file() and not file.name.startswith("."))
+
+
+def _read(
+    model: ImageClassifier, files: Sequence[Path], refused: dict[str, str]
+) -> Iterator[NDArray[np.uint8]]:
+    for file in files:
+        try:
+            picture = open_picture(file.read_bytes(), settings().max_pixels)
+            admit(picture, model.spec.size, model.spec.accepts)
+            yield picture.fitted(model.spec.channels, model.spec.size)
+        except PolyclinicError as error:
+            refused[str(file)] = error.detail

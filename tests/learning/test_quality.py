@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from polyclinic.core.errors import QualityRefused
 from polyclinic.core.prediction import Coding
 from polyclinic.learning.prepare.dataset import Dataset, Part
-from polyclinic.learning.prepare.quality import MAX_ROWS, QualityReport, check_quality, label_shift
+from polyclinic.learning.prepare.issues import MAX_ROWS
+from polyclinic.learning.prepare.label_checks import label_shift
+from polyclinic.learning.prepare.quality import QualityReport, check_quality
 from polyclinic.learning.prepare.repeats import without_leaks
 
 SHARED = Path(

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polyclinic.core.errors import InvalidInput
+from polyclinic.learning.labels import multi_label
 from polyclinic.learning.prepare.dataset import Dataset, Part
-from polyclinic.learning.prepare.quality import MAX_ROWS, QualityIssue
+from polyclinic.learning.prepare.issues import QualityIssue, issue
 
 Floats = NDArray[np.float64]
-Labels = NDArray[np.int64]
+Exclusive = NDArray[np.int64]
 
 FOLDS = 5
 
@@ -33,12 +34,12 @@ class Suspects:
     of the label that it carries.
     """
 
-    rows: Labels
-    suggested: Labels
+    rows: Exclusive
+    suggested: Exclusive
     self_confidence: Floats
 
 
-def find_label_errors(probabilities: Floats, y: Labels) -> Suspects:
+def find_label_errors(probabilities: Floats, y: Exclusive) -> Suspects:
     """The labels y (n,) that out-of-sample probabilities (n, k) speak against.
 
     The confident joint counts, for each label, how often an example is confidently of another one
@@ -65,7 +66,7 @@ def find_label_errors(probabilities: Floats, y: Labels) -> Suspects:
 
 
 def out_of_sample_probabilities(
-    x: NDArray[Any], y: Labels, k: int, patient: NDArray[Any] | None = None, seed: int = 0
+    x: NDArray[Any], y: Exclusive, k: int, patient: NDArray[Any] | None = None, seed: int = 0
 ) -> Floats:
     """Probabilities (n, k) of each example by a classifier that learnt from the other folds.
 
@@ -112,36 +113,44 @@ def out_of_sample_probabilities(
 def suspect_labels(dataset: Dataset) -> Iterator[QualityIssue]:
     """A quality check: labels of training and validation that the pictures speak against.
 
-    Slow, so not one of `CHECKS`. The test part is left alone: who opens it to correct it, tunes to
-    it. Labels with fewer than `FOLDS` examples, and parts with values that are not finite, are not
-    judged; other checks tell of these.
+    Slow, so not one of `CHECKS`; of multi-label data each label is judged on its own, present or
+    absent, which takes that many times as long. The test part is left alone: who opens it to
+    correct it, tunes to it. Labels with fewer than `FOLDS` examples, and parts with values that are
+    not finite, are not judged; other checks tell of these.
     """
-    parts = {"train": dataset.train, "validation": dataset.validation}
-    x = np.concatenate([part.x for part in parts.values()])
-    y = np.concatenate([part.y for part in parts.values()])
+    x = np.concatenate([dataset.train.x, dataset.validation.x])
+    y = np.concatenate([dataset.train.y, dataset.validation.y])
+    if not np.isfinite(x).all():
+        return
+    if multi_label(y):
+        for label, present in zip(dataset.labels, y.T, strict=True):
+            yield from _suspects(dataset, x, present.astype(np.int64), f" as to {label.code}")
+    else:
+        yield from _suspects(dataset, x, y.astype(np.int64), "")
+
+
+def _suspects(dataset: Dataset, x: NDArray[Any], y: Exclusive, of: str) -> Iterator[QualityIssue]:
+    """The issues of inputs x (n, ...) of training and then validation, with exclusive labels y."""
     judged = np.bincount(y)[y] >= FOLDS
-    if len(np.unique(y[judged])) < 2 or not np.isfinite(x).all():
+    if len(np.unique(y[judged])) < 2:
         return
     rows = np.flatnonzero(judged)
-    probabilities = out_of_sample_probabilities(
-        x[rows], y[rows], len(dataset.labels), _patients(*parts.values(), rows=rows)
-    )
+    patient = _patients(dataset.train, dataset.validation, rows=rows)
+    probabilities = out_of_sample_probabilities(x[rows], y[rows], int(y.max()) + 1, patient)
     found = find_label_errors(probabilities, y[rows])
     starts = {"train": 0, "validation": len(dataset.train)}
-    for name, part in parts.items():
-        at = rows[found.rows] - starts[name]
+    for name, start in starts.items():
+        part = dataset.parts[name]
+        at = rows[found.rows] - start
         mine = at[(at >= 0) & (at < len(part))]
         if mine.size:
-            yield QualityIssue(
-                check="suspect_labels",
-                severity="warning",
-                where=name,
-                detail=f"{mine.size} labels of {len(part)} look wrong; the likeliest errors first.",
-                rows=tuple(mine[:MAX_ROWS].tolist()),
+            detail = (
+                f"{mine.size} labels of {len(part)} look wrong{of}; the likeliest errors first."
             )
+            yield issue("suspect_labels", "warning", name, detail, mine)
 
 
-def _patients(*parts: Part, rows: Labels) -> NDArray[Any] | None:
+def _patients(*parts: Part, rows: Exclusive) -> NDArray[Any] | None:
     """The patients of `rows` of all parts, or None where a part has none."""
     known = [part.patient for part in parts if part.patient is not None]
     return np.concatenate(known)[rows] if len(known) == len(parts) else None

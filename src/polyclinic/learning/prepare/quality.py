@@ -4,7 +4,6 @@ A check is a function from a data set to the issues it finds; to add one, add it
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,27 +11,14 @@ from numpy.typing import NDArray
 from polyclinic.core.errors import QualityRefused
 from polyclinic.core.frozen import Frozen
 from polyclinic.learning.prepare.dataset import Dataset, Part
+from polyclinic.learning.prepare.issues import QualityIssue, Severity, issue
+from polyclinic.learning.prepare.label_checks import (
+    few_examples,
+    imbalance,
+    label_absent,
+    label_shift,
+)
 from polyclinic.learning.prepare.repeats import Repeat, repeats
-
-#: An issue names at most this many rows; its detail says how many there are.
-MAX_ROWS = 20
-
-MIN_EXAMPLES = 20
-IMBALANCE_RATIO = 5.0
-SHIFT_SIGNIFICANCE = 0.01
-
-
-class QualityIssue(Frozen):
-    """Something wrong: found by which check, in which part, and in which of its rows.
-
-    An `error` makes the data unfit to learn from or to judge by; a `warning` must be known.
-    """
-
-    check: str
-    severity: Literal["error", "warning"]
-    where: str
-    detail: str
-    rows: tuple[int, ...] = ()
 
 
 class QualityReport(Frozen):
@@ -75,10 +61,10 @@ def check_quality(dataset: Dataset, checks: Sequence[Check] | None = None) -> Qu
 
 
 def well_formed(dataset: Dataset) -> Iterator[QualityIssue]:
-    """Each part has examples of plain values, one label, patient and subgroup value an example."""
+    """Each part has examples of plain values, and labels, patient and subgroup of every example."""
 
     def error(where: str, detail: str, rows: NDArray[np.int64] | None = None) -> QualityIssue:
-        return _issue("well_formed", "error", where, detail, rows)
+        return issue("well_formed", "error", where, detail, rows)
 
     for name, part in dataset.parts.items():
         columns = {"x": part.x, "patient": part.patient, **part.subgroups}
@@ -89,12 +75,12 @@ def well_formed(dataset: Dataset) -> Iterator[QualityIssue]:
             yield error(name, "There is no example.")
         elif part.x.dtype.hasobject:
             yield error(name, "The inputs are not an array of plain values.")
+        elif dataset.multi_label:
+            expected = (len(part), len(dataset.labels))
+            if part.y.shape != expected or part.y.dtype != np.bool_:
+                yield error(name, _not_labels(part, f"bool of shape {expected}"))
         elif part.y.ndim != 1 or part.y.dtype.kind not in "iu":
-            yield error(
-                name,
-                f"Labels must be integers of shape (n,), not {part.y.dtype} "
-                f"of shape {part.y.shape}.",
-            )
+            yield error(name, _not_labels(part, "integers of shape (n,)"))
         else:
             outside = np.flatnonzero((part.y < 0) | (part.y >= len(dataset.labels)))
             if outside.size:
@@ -105,33 +91,6 @@ def well_formed(dataset: Dataset) -> Iterator[QualityIssue]:
                 )
 
 
-def label_absent(dataset: Dataset) -> Iterator[QualityIssue]:
-    """A label without an example in a part.
-
-    It cannot be learnt or calibrated; of the test part it only costs some figures.
-    """
-    for name, part in dataset.parts.items():
-        for label, count in zip(dataset.labels, _counts(dataset, part), strict=True):
-            if count == 0:
-                severity: Literal["error", "warning"] = "warning" if name == "test" else "error"
-                yield _issue(
-                    "label_absent", severity, name, f"No example of {label.code} ({label.display})."
-                )
-
-
-def few_examples(dataset: Dataset) -> Iterator[QualityIssue]:
-    """A label with so few examples in a part that its figures say little."""
-    for name, part in dataset.parts.items():
-        for label, count in zip(dataset.labels, _counts(dataset, part), strict=True):
-            if 0 < count < MIN_EXAMPLES:
-                yield _issue(
-                    "few_examples",
-                    "warning",
-                    name,
-                    f"{count} examples of {label.code} ({label.display}), below {MIN_EXAMPLES}.",
-                )
-
-
 def not_finite(dataset: Dataset) -> Iterator[QualityIssue]:
     """An input with NaN or infinity."""
     for name, part in dataset.parts.items():
@@ -139,7 +98,7 @@ def not_finite(dataset: Dataset) -> Iterator[QualityIssue]:
             finite = np.isfinite(part.x.reshape(len(part), -1)).all(axis=1)
             rows = np.flatnonzero(~finite)
             if rows.size:
-                yield _issue(
+                yield issue(
                     "not_finite", "error", name, f"{rows.size} inputs hold NaN or infinity.", rows
                 )
 
@@ -150,7 +109,7 @@ def blank(dataset: Dataset) -> Iterator[QualityIssue]:
         flat = part.x.reshape(len(part), -1)
         rows = np.flatnonzero((flat == flat[:, :1]).all(axis=1))
         if flat.shape[1] > 1 and rows.size:
-            yield _issue(
+            yield issue(
                 "blank", "warning", name, f"{rows.size} inputs are of one value throughout.", rows
             )
 
@@ -201,53 +160,13 @@ def patient_in_two_parts(dataset: Dataset) -> Iterator[QualityIssue]:
             crossing = np.isin(known[second], known[first])
             if crossing.any():
                 patients = len(np.unique(known[second][crossing]))
-                yield _issue(
+                yield issue(
                     "patient_in_two_parts",
                     "error",
                     f"{first} and {second}",
                     f"{patients} patients stand in both; split by patient. Rows are of {second}.",
                     np.flatnonzero(crossing),
                 )
-
-
-def label_shift(dataset: Dataset) -> Iterator[QualityIssue]:
-    """Labels as frequent in training as elsewhere? Pearson's chi-square test of homogeneity."""
-    from scipy.stats import chi2_contingency
-
-    train = _counts(dataset, dataset.train)
-    for name, part in dataset.parts.items():
-        counts = _counts(dataset, part)
-        seen = (train + counts) > 0
-        if name == "train" or seen.sum() < 2:
-            continue
-        p_value = float(chi2_contingency(np.stack([train, counts])[:, seen]).pvalue)
-        if p_value < SHIFT_SIGNIFICANCE:
-            prevalences = ", ".join(
-                f"{label.code}: {before:.1%} and {after:.1%}"
-                for label, before, after in zip(
-                    dataset.labels, train / train.sum(), counts / counts.sum(), strict=True
-                )
-            )
-            yield _issue(
-                "label_shift",
-                "warning",
-                f"train and {name}",
-                f"Labels differ in frequency (p = {p_value:.2g}): {prevalences}.",
-            )
-
-
-def imbalance(dataset: Dataset) -> Iterator[QualityIssue]:
-    """Training labels of which one is many times as frequent as another."""
-    counts = _counts(dataset, dataset.train)
-    most, least = int(counts.argmax()), int(counts.argmin())
-    if counts[least] > 0 and counts[most] >= IMBALANCE_RATIO * counts[least]:
-        yield _issue(
-            "imbalance",
-            "warning",
-            "train",
-            f"{dataset.labels[most].code} has {counts[most]} examples, "
-            f"{dataset.labels[least].code} {counts[least]}.",
-        )
 
 
 CHECKS: tuple[Check, ...] = (
@@ -262,27 +181,16 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def _issue(
-    check: str,
-    severity: Literal["error", "warning"],
-    where: str,
-    detail: str,
-    rows: Iterable[Any] | None = None,
-) -> QualityIssue:
-    named = tuple(int(row) for row in rows)[:MAX_ROWS] if rows is not None else ()
-    return QualityIssue(check=check, severity=severity, where=where, detail=detail, rows=named)
+def _not_labels(part: Part, expected: str) -> str:
+    return f"Labels must be {expected}, not {part.y.dtype} of shape {part.y.shape}."
 
 
 def _repeat_issues(
-    check: str, severity: Literal["error", "warning"], found: Sequence[Repeat], detail: str
+    check: str, severity: Severity, found: Sequence[Repeat], detail: str
 ) -> Iterator[QualityIssue]:
     """One issue for each set of parts, with the rows of its first part."""
     for parts in sorted({repeat.parts for repeat in found}):
         those = [repeat for repeat in found if repeat.parts == parts]
         rows = sorted(row for repeat in those for name, row in repeat.places if name == parts[0])
         aside = f" Rows are of {parts[0]}." if len(parts) > 1 else ""
-        yield _issue(check, severity, " and ".join(parts), f"{len(those)} {detail}{aside}", rows)
-
-
-def _counts(dataset: Dataset, part: Part) -> NDArray[np.int64]:
-    return np.bincount(part.y, minlength=len(dataset.labels))
+        yield issue(check, severity, " and ".join(parts), f"{len(those)} {detail}{aside}", rows)

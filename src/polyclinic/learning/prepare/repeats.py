@@ -11,15 +11,16 @@ from polyclinic.learning.prepare.dataset import Dataset, Part
 
 @dataclass(frozen=True)
 class Repeat:
-    """One input's places (part, row), the parts they are in, and its distinct labels."""
+    """One input's places (part, row), the parts they are in, and its distinct sets of labels."""
 
     places: tuple[tuple[str, int], ...]
     parts: tuple[str, ...]
-    labels: tuple[int, ...]
+    labels: tuple[tuple[int, ...], ...]
 
 
 def repeats(dataset: Dataset) -> list[Repeat]:
     """Every input that is, byte for byte, there more than once."""
+    truth = {name: part.truth(len(dataset.labels)) for name, part in dataset.parts.items()}
     places: dict[bytes, list[tuple[str, int]]] = defaultdict(list)
     for name, part in dataset.parts.items():
         for row, x in enumerate(part.x):
@@ -29,7 +30,9 @@ def repeats(dataset: Dataset) -> list[Repeat]:
         Repeat(
             places=tuple(found),
             parts=tuple(dict.fromkeys(name for name, _ in found)),
-            labels=tuple(sorted({int(dataset.parts[name].y[row]) for name, row in found})),
+            labels=tuple(
+                sorted({tuple(np.flatnonzero(truth[name][row]).tolist()) for name, row in found})
+            ),
         )
         for found in places.values()
         if len(found) > 1

@@ -7,22 +7,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polyclinic.core.errors import InvalidInput
+from polyclinic.learning.labels import Labels, multi_label
 
 Rows = NDArray[np.int64]
 
 
 def split(
-    y: NDArray[np.int64],
+    y: Labels,
     fractions: Mapping[str, float],
     patient: NDArray[Any] | None = None,
     seed: int = 0,
 ) -> dict[str, Rows]:
-    """Rising row indices of each named part; every row of y (n,) is in exactly one.
+    """Rising row indices of each named part; every row of y, (n,) or (n, k) bool, is in one.
 
     fractions: part -> share of the rows, summing to 1. patient: (n,) ids; all rows of a patient go
     to one part. Iterative stratification (Sechidis, Tsoumakas and Vlahavas 2011): patients with the
     rarest label are dealt out first, each to the part that has least of its share of that label.
-    The same arguments give the same parts.
+    Rows of multi-label data without a label are shared out as if that were one more. The same
+    arguments give the same parts.
 
     Raises `InvalidInput` where the fractions are not shares of 1, or a label is carried by too few
     patients to stand in every part.
@@ -32,15 +34,21 @@ def split(
             f"The fractions {dict(fractions)} are not positive numbers that sum to 1.",
             where="fractions",
         )
-    labels, label = np.unique(y, return_inverse=True)
+    if multi_label(y):
+        labels = np.flatnonzero(y.any(axis=0))
+        truth = y[:, labels].astype(np.bool_)
+    else:
+        labels = np.unique(y)
+        truth = y[:, None] == labels
+    kinds = np.column_stack([truth, ~truth.any(axis=1)])
     ids, group = np.unique(np.arange(len(y)) if patient is None else patient, return_inverse=True)
-    counts = np.zeros((len(ids), len(labels)), dtype=np.int64)
-    np.add.at(counts, (group, label), 1)
+    counts = np.zeros((len(ids), kinds.shape[1]), dtype=np.int64)
+    np.add.at(counts, group, kinds)
     part_of_group = _deal(counts, list(fractions.values()), seed)
     part = part_of_group[group]
     rows = {name: np.flatnonzero(part == index) for index, name in enumerate(fractions)}
     for index, value in enumerate(labels):
-        if len(np.unique(part[label == index])) < len(fractions):
+        if len(np.unique(part[truth[:, index]])) < len(fractions):
             raise InvalidInput(
                 f"Label {value} is carried by {int((counts[:, index] > 0).sum())} patients, too "
                 f"few to stand in all of {', '.join(fractions)}.",

@@ -20,7 +20,7 @@ from polyclinic.diagnosis.imaging.sources.people import (
     patient_of,
 )
 from polyclinic.learning.prepare.dataset import Dataset, Part
-from polyclinic.learning.prepare.quality import MAX_ROWS, QualityIssue
+from polyclinic.learning.prepare.issues import MAX_ROWS, QualityIssue
 
 #: With a larger share of files that cannot be read, something is wrong with the source as a whole.
 MAX_UNREADABLE = 0.1

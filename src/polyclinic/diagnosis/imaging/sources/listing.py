@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from polyclinic.core.prediction import Coding
 from polyclinic.learning.prepare.dataset import Dataset
-from polyclinic.learning.prepare.quality import QualityIssue
+from polyclinic.learning.prepare.issues import QualityIssue
 
 
 @dataclass(frozen=True)

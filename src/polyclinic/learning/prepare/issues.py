@@ -1,0 +1,36 @@
+"""What the quality gate finds: issues, each with its place."""
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from polyclinic.core.frozen import Frozen
+
+Severity = Literal["error", "warning"]
+
+#: An issue names at most this many rows; its detail says how many there are.
+MAX_ROWS = 20
+
+
+class QualityIssue(Frozen):
+    """Something wrong: found by which check, in which part, and in which of its rows.
+
+    An `error` makes the data unfit to learn from or to judge by; a `warning` must be known.
+    """
+
+    check: str
+    severity: Severity
+    where: str
+    detail: str
+    rows: tuple[int, ...] = ()
+
+
+def issue(
+    check: str,
+    severity: Severity,
+    where: str,
+    detail: str,
+    rows: Iterable[Any] | None = None,
+) -> QualityIssue:
+    """An issue that names the first of its rows."""
+    named = tuple(int(row) for row in rows)[:MAX_ROWS] if rows is not None else ()
+    return QualityIssue(check=check, severity=severity, where=where, detail=detail, rows=named)

@@ -5,23 +5,26 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from polyclinic.core.digest import sha256
-from polyclinic.core.errors import IntegrityError, InvalidInput, NotFound
+from polyclinic.core.errors import IntegrityError, NotFound
 from polyclinic.core.frozen import Frozen
+from polyclinic.learning.build.weights import load_weights
 
 
 class Pretrained(Frozen):
     """Start from the tensors of a safetensors file; the head may differ in shape.
 
-    `sha256` says which file it must be; a recipe as it was run names it always.
+    The file was written by `weights.save_weights` of a network with the same body, or holds the
+    tensors of that body alone, as files of torchvision's and timm's ResNets do. `sha256` says which
+    file it must be; a recipe as it was run names it always. `frozen`: only the head learns;
+    otherwise everything does.
     """
 
     pretrained: Path
     sha256: str | None = None
+    frozen: bool = False
 
 
 Init = Literal["kaiming", "xavier", "orthogonal"] | Pretrained
@@ -49,15 +52,15 @@ def pinned(init: Init, folder: Path) -> Init:
         raise IntegrityError(
             f"The pretrained weights are not those of the recipe: digest {digest}.", where=str(path)
         )
-    return Pretrained(pretrained=path, sha256=digest)
+    return init.model_copy(update={"pretrained": path, "sha256": digest})
 
 
 def initialise(network: nn.Module, init: Init, seed: int) -> None:
     """Set every weight of `network` in place, from `seed` alone.
 
-    Matrices and kernels follow the scheme, biases start at 0, normalisation scales at 1. From a
-    file, every tensor outside `head` must be there with its shape.
-    Raises `InvalidInput` naming the file and the tensors.
+    Matrices and kernels follow the scheme, biases start at 0, normalisation scales at 1. With a
+    file, that is the head's part; the `body` comes from the file (`weights.load_weights`, which may
+    raise), and asks for no gradients where it is frozen.
     """
     torch.manual_seed(seed)
     scheme = SCHEMES["kaiming" if isinstance(init, Pretrained) else init]
@@ -67,26 +70,5 @@ def initialise(network: nn.Module, init: Init, seed: int) -> None:
         else:
             nn.init.constant_(parameter.data, 0.0 if name.endswith("bias") else 1.0)
     if isinstance(init, Pretrained):
-        _load(network, init.pretrained)
-
-
-def _load(network: nn.Module, path: Path) -> None:
-    try:
-        stored = load_file(path)
-    except SafetensorError as error:
-        raise InvalidInput(f"Not a safetensors file: {error}", where=str(path)) from None
-    own = network.state_dict()
-    fitting = {
-        name: tensor
-        for name, tensor in stored.items()
-        if name in own and own[name].shape == tensor.shape
-    }
-    missing = [name for name in own if name not in fitting and not name.startswith("head.")]
-    if missing:
-        raise InvalidInput(
-            f"The file lacks {len(missing)} tensors of this network or has them in another shape, "
-            f"first {missing[0]!r}.",
-            where=str(path),
-            remedy="Choose the model settings that the weights were trained with.",
-        )
-    network.load_state_dict(fitting, strict=False)
+        load_weights(network, init.pretrained)
+        network.get_submodule("body").requires_grad_(not init.frozen)

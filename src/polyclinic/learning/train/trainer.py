@@ -65,6 +65,8 @@ def train(
     Every epoch's random choices follow from `seed` and the epoch's number alone, so that a run
     killed at any moment and started again ends with the same bits on the same CPU. An incomplete
     last batch of an epoch is left out. On a GPU the forward pass runs in bfloat16 where it can.
+    Parameters that ask for no gradients stay as they are, and with them the running statistics of
+    their modules.
     Raises `Diverged` where the loss is not a number, naming the epoch.
     """
     torch.set_num_threads(settings.threads)
@@ -103,13 +105,23 @@ def train(
 
 def _optimizer(network: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
     rate, decay = settings.learning_rate, settings.weight_decay
+    weights = [parameter for parameter in network.parameters() if parameter.requires_grad]
     match settings.optimizer:
         case "adam":
-            return torch.optim.Adam(network.parameters(), rate, weight_decay=decay)
+            return torch.optim.Adam(weights, rate, weight_decay=decay)
         case "adamw":
-            return torch.optim.AdamW(network.parameters(), rate, weight_decay=decay)
+            return torch.optim.AdamW(weights, rate, weight_decay=decay)
         case "sgd":
-            return torch.optim.SGD(network.parameters(), rate, momentum=0.9, weight_decay=decay)
+            return torch.optim.SGD(weights, rate, momentum=0.9, weight_decay=decay)
+
+
+def _into_training(network: nn.Module) -> None:
+    """Training mode, but for modules with no parameter to train: these see as they will serve."""
+    network.train()
+    for module in network.modules():
+        parameters = list(module.parameters())
+        if parameters and not any(parameter.requires_grad for parameter in parameters):
+            module.eval()
 
 
 def _stalled(progress: Progress, settings: TrainSettings) -> bool:
@@ -147,7 +159,7 @@ def _epoch(
     size = min(settings.batch_size, objective.examples)
     steps = objective.examples // size
     order = torch.randperm(objective.examples, generator=generator)
-    state.network.train()
+    _into_training(state.network)
     total = 0.0
     for step in range(steps):
         rows = order[step * size : (step + 1) * size]

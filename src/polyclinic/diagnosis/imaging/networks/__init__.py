@@ -14,7 +14,6 @@ from polyclinic.diagnosis.imaging.networks.simple_cnn import SimpleCnn, SimpleCn
 from polyclinic.diagnosis.imaging.networks.vit import ViT, ViTSettings
 
 __all__ = [
-    "CANDIDATES",
     "Network",
     "NetworkSettings",
     "Outputs",
@@ -33,13 +32,6 @@ NetworkSettings = Annotated[
     | ViTSettings,
     Field(discriminator="name"),
 ]
-
-#: What `auto` tries unless the recipe says otherwise: networks that take pictures of any size.
-CANDIDATES: tuple[NetworkSettings, ...] = (
-    ResidualSettings(name="residual"),
-    ResidualSettings(name="residual", width=32),
-    SimpleCnnSettings(name="simple_cnn"),
-)
 
 
 def build_network(

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import pytest
 from house_parts import NAME, LightModel, add_version
 
 from polyclinic.core.errors import IntegrityError, NotFound, Unavailable
 from polyclinic.core.model import Answer
-from polyclinic.core.prediction import Prediction
+from polyclinic.core.prediction import Prediction, Reweighting
 from polyclinic.core.settings import Settings
 from polyclinic.registry.store import ModelVersion, Registry
 from polyclinic.service import models
@@ -127,3 +128,19 @@ async def test_only_the_versions_asked_for_last_are_kept(
     assert loader.loaded == versions
     await version_that_answers(host, f"{NAME}@{versions[0]}")
     assert loader.loaded == [*versions, versions[0]]
+
+
+async def test_re_weighting_to_the_site_takes_effect_without_a_restart(
+    host: ModelHost[bytes], loader: Loader, registry: Registry, always_fresh: None
+) -> None:
+    await version_that_answers(host)
+    to = Reweighting(
+        source_prevalence={}, prevalence={}, method="em", examples=2, time=datetime.now(UTC)
+    )
+    registry.reweight(registry.resolve(NAME), to, "operator")
+    await version_that_answers(host)
+    await version_that_answers(host)
+    assert len(loader.loaded) == 2
+    registry.reweight(registry.resolve(NAME), None, "operator")
+    await version_that_answers(host)
+    assert len(loader.loaded) == 2, "the version as it was trained was still loaded"

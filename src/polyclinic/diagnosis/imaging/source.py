@@ -21,6 +21,7 @@ def read_source(
     name: str | None = None,
     licence: str = "not stated",
     source: str = "not stated",
+    multi_label: bool = False,
     progress: Progress = lambda *_: None,
 ) -> Source:
     """The data set at `path`, whose kind the path tells.
@@ -33,6 +34,8 @@ def read_source(
 
     Pictures become (n, channels, size, size) uint8. Without parts in the source, patients are dealt
     to them by `seed`. Without `labels` the source's own words are the labels, in sorted order.
+    With `multi_label` a manifest's label is none, one or several labels, joined by `|`; a MedMNIST
+    file tells of itself whether it has several.
     Raises `NotFound`, or `InvalidInput` naming the place.
     """
     wanted = Wanted(
@@ -43,16 +46,18 @@ def read_source(
         size=size,
         channels=channels,
         seed=seed,
+        multi_label=multi_label,
     )
     if path.suffix == ".npz":
         return Source(read_medmnist(path, wanted))
     if path.is_dir():
         manifest = path / MANIFEST
-        entries = list_manifest(manifest) if manifest.is_file() else list_folder(path)
+        listed = manifest.is_file()
+        entries = list_manifest(manifest, multi_label) if listed else list_folder(path)
     elif not path.exists():
         raise NotFound("There is no such data.", where=str(path))
     elif path.suffix == ".csv":
-        entries = list_manifest(path)
+        entries = list_manifest(path, multi_label)
     else:
         raise UnsupportedInput(
             "This is no source of pictures.",

@@ -19,6 +19,7 @@ from polyclinic.diagnosis.imaging.sources.people import (
     groups_of,
     patient_of,
 )
+from polyclinic.learning.labels import Labels
 from polyclinic.learning.prepare.dataset import Dataset, Part
 from polyclinic.learning.prepare.issues import MAX_ROWS, QualityIssue
 
@@ -36,7 +37,7 @@ class _Row:
     """A picture (1 or 3, size, size), with the digest of its content."""
 
     x: NDArray[np.uint8]
-    y: int
+    y: tuple[int, ...]
     part: str
     patient: str
     groups: dict[str, str]
@@ -55,7 +56,8 @@ def assemble(
     """
     if not entries:
         raise InvalidInput("There is no picture.", where=where)
-    labels, indices = label_indices([entry.label for entry in entries], wanted.labels, where)
+    named = [_named(entry, wanted.multi_label) for entry in entries]
+    labels, indices = label_indices(named, wanted.labels, where)
     rows: list[_Row] = []
     unreadable: list[str] = []
     for number, (entry, index) in enumerate(zip(entries, indices, strict=True), start=1):
@@ -67,7 +69,7 @@ def assemble(
     if not rows:
         raise InvalidInput(f"No picture can be read: {unreadable[0]}.", where=where)
     rows.sort(key=lambda row: (row.content, row.y))
-    y = np.array([row.y for row in rows], dtype=np.int64)
+    y = _labels(rows, len(labels), wanted.multi_label)
     patient = np.array([row.patient or row.content for row in rows])
     x = _stacked(rows, wanted.channels)
     found = dict(attributes([row.groups for row in rows]))
@@ -100,7 +102,21 @@ def assemble(
     return Source(dataset, issues, {name: files[at] for name, at in chosen.items()})
 
 
-def _read(entry: Entry, y: int, wanted: Wanted) -> _Row:
+def _named(entry: Entry, several: bool) -> list[str]:
+    """The words that name the picture's labels."""
+    if not several:
+        return [entry.label]
+    return [word.strip() for word in entry.label.split("|") if word.strip()]
+
+
+def _labels(rows: Sequence[_Row], k: int, several: bool) -> Labels:
+    """The labels of the rows (n,), or whether each of the k is true (n, k)."""
+    if not several:
+        return np.array([row.y[0] for row in rows], dtype=np.int64)
+    return np.array([np.isin(np.arange(k), row.y) for row in rows])
+
+
+def _read(entry: Entry, y: tuple[int, ...], wanted: Wanted) -> _Row:
     try:
         data = entry.path.read_bytes()
     except OSError as error:

@@ -11,23 +11,26 @@ UNNAMED = "urn:polyclinic:label"
 
 
 def label_indices(
-    words: Sequence[str], labels: tuple[Coding, ...] | None, where: str
-) -> tuple[tuple[Coding, ...], list[int]]:
-    """The labels, and for each word the index of its label.
+    named: Sequence[Sequence[str]], labels: tuple[Coding, ...] | None, where: str
+) -> tuple[tuple[Coding, ...], list[tuple[int, ...]]]:
+    """The labels, and for the words that name each picture's labels the rising indices of these.
 
     A word is a label's code or display, whatever its case. Without `labels` the words themselves
     are, in their order (as numbers where they are), with a code made of letters and digits.
     Raises `InvalidInput` naming the words that are no label.
     """
+    words = sorted({word for each in named for word in each})
     if labels is None:
-        distinct = sorted(set(words), key=_order)
-        labels = tuple(Coding(system=UNNAMED, code=slug(word), display=word) for word in distinct)
+        labels = tuple(
+            Coding(system=UNNAMED, code=slug(word), display=word)
+            for word in sorted(words, key=_order)
+        )
     index_of = {
         name.casefold(): index
         for index, label in enumerate(labels)
         for name in (label.display, label.code)
     }
-    unknown = sorted({word for word in words if word.casefold() not in index_of})
+    unknown = [word for word in words if word.casefold() not in index_of]
     if unknown:
         raise InvalidInput(
             f"These are no labels: {', '.join(unknown[:10])}. The labels are "
@@ -37,10 +40,10 @@ def label_indices(
         )
     if len({label.code for label in labels}) < max(len(labels), 2):
         raise InvalidInput(
-            f"At least two distinct labels are needed: {', '.join(sorted(set(words))[:10])}.",
+            f"At least two distinct labels are needed: {', '.join(words[:10])}.",
             where=where,
         )
-    return labels, [index_of[word.casefold()] for word in words]
+    return labels, [tuple(sorted({index_of[word.casefold()] for word in each})) for each in named]
 
 
 def slug(word: str) -> str:

@@ -30,6 +30,7 @@ class Wanted:
 
     labels: None takes the source's own words. size, channels: of the pictures; None is the source's
     own where it has one, else `assembly.DEFAULT_SIZE`, and colour where any picture has it.
+    multi_label: whether an entry's label may be several, joined by `|`, or none.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Wanted:
     size: int | None = None
     channels: int | None = None
     seed: int = 0
+    multi_label: bool = False
 
 
 @dataclass(frozen=True)

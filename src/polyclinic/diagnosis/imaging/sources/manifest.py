@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from polyclinic.core.errors import InvalidInput, NotFound
@@ -15,10 +15,11 @@ MANIFEST = "labels.csv"
 _OWN = ("path", "label", "patient", "split")
 
 
-def list_manifest(path: Path) -> list[Entry]:
+def list_manifest(path: Path, multi_label: bool = False) -> list[Entry]:
     """An entry a line, in the file's order; paths are relative to the file's own folder.
 
-    Every column but those four is an attribute, by whose values results are also given apart.
+    Every column but those four is an attribute, by whose values results are also given apart. Of
+    multi-label data a label may be empty: none is true.
     Raises `NotFound`, or `InvalidInput` naming the line.
     """
     try:
@@ -27,10 +28,10 @@ def list_manifest(path: Path) -> list[Entry]:
         raise NotFound("There is no such data file.", where=str(path)) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(f"The file is not UTF-8 text: {error}", where=str(path)) from None
-    return list(_entries(path, text))
+    return list(_entries(path, text, ("path",) if multi_label else ("path", "label")))
 
 
-def _entries(path: Path, text: str) -> Iterator[Entry]:
+def _entries(path: Path, text: str, needed: Sequence[str]) -> Iterator[Entry]:
     reader = csv.DictReader(io.StringIO(text, newline=""))
     columns = {name.strip().lower(): name for name in reader.fieldnames or ()}
     missing = [name for name in ("path", "label") if name not in columns]
@@ -44,7 +45,7 @@ def _entries(path: Path, text: str) -> Iterator[Entry]:
         for row in reader:
             values = {column: (row[name] or "").strip() for column, name in columns.items()}
             where = f"{path}, line {reader.line_num}"
-            empty = [name for name in ("path", "label") if not values[name]]
+            empty = [name for name in needed if not values[name]]
             if empty:
                 raise InvalidInput(f"There is no {' or '.join(empty)}.", where=where)
             stated = values.get("split", "")

@@ -1,4 +1,4 @@
-"""MedMNIST `.npz` files: the 2-D sets with one label a picture, of any size, grey or colour.
+"""MedMNIST `.npz` files: the 2-D sets with one label a picture or several, of any size and colour.
 
 Source: Yang et al. 2023, MedMNIST v2, Scientific Data 10, 41.
 """
@@ -15,6 +15,7 @@ from polyclinic.core.prediction import Coding
 from polyclinic.diagnosis.imaging.readers.picture import Picture
 from polyclinic.diagnosis.imaging.sources.labelling import UNNAMED
 from polyclinic.diagnosis.imaging.sources.listing import Wanted
+from polyclinic.learning.labels import Labels, multi_label
 from polyclinic.learning.prepare.dataset import Dataset, Part
 
 
@@ -22,7 +23,8 @@ def read_medmnist(path: Path, wanted: Wanted) -> Dataset:
     """A file of the arrays `{train,val,test}_{images,labels}`.
 
     Pictures become (n, channels, size, size) uint8, as they are unless another size or number of
-    channels is wanted. Without wanted labels each number is its own name.
+    channels is wanted. Labels (n,) or (n, 1) are numbers, one a picture; (n, k) say with 0 and 1
+    which of k labels are true. Without wanted labels each number is its own name.
     Raises `NotFound`, or `InvalidInput` naming the file and the array.
     """
     if not path.is_file():
@@ -52,7 +54,7 @@ def read_medmnist(path: Path, wanted: Wanted) -> Dataset:
         )
         for part in ("train", "val", "test")
     }
-    count = 1 + max(int(part.y.max(initial=0)) for part in parts.values())
+    count = _label_count([part.y for part in parts.values()], wanted, str(path))
     return Dataset(
         name=wanted.name,
         labels=wanted.labels
@@ -85,15 +87,16 @@ def _pictures(pictures: NDArray[np.generic], where: str) -> NDArray[np.uint8]:
     return np.ascontiguousarray(x, dtype=np.uint8)
 
 
-def _labels(labels: NDArray[np.generic], n: int, path: Path, part: str) -> NDArray[np.int64]:
+def _labels(labels: NDArray[np.generic], n: int, path: Path, part: str) -> Labels:
     where = f"{path}, {part}_labels"
     if labels.ndim == 2 and labels.shape[1] > 1:
-        raise UnsupportedInput(
-            f"Each picture has {labels.shape[1]} labels at once; data with more than one label a "
-            "picture is not read yet.",
-            where=where,
-            remedy="Make a set for each label, with one number a picture.",
-        )
+        if len(labels) != n or labels.dtype.kind not in "biu" or not np.isin(labels, (0, 1)).all():
+            raise InvalidInput(
+                f"Each of several labels of {n} pictures must be 0 or 1; these are {labels.shape} "
+                f"{labels.dtype}.",
+                where=where,
+            )
+        return labels.astype(np.bool_)
     if labels.shape not in ((n,), (n, 1)) or labels.dtype.kind not in "iu":
         raise InvalidInput(
             f"There must be one whole-number label a picture; these are {labels.shape} "
@@ -101,6 +104,21 @@ def _labels(labels: NDArray[np.generic], n: int, path: Path, part: str) -> NDArr
             where=where,
         )
     return labels.reshape(-1).astype(np.int64)
+
+
+def _label_count(ys: list[Labels], wanted: Wanted, where: str) -> int:
+    """How many labels there are; of multi-label data every part, and who asks, must agree."""
+    if not (wanted.multi_label or any(multi_label(y) for y in ys)):
+        return 1 + max(int(y.max(initial=0)) for y in ys)
+    counts = {y.shape[1] if multi_label(y) else 1 for y in ys}
+    expected = len(wanted.labels) if wanted.labels else max(counts)
+    if counts != {expected} or expected < 2:
+        raise InvalidInput(
+            f"Each picture of every part must have {max(expected, 2)} labels at once, not "
+            f"{' or '.join(map(str, sorted(counts)))}.",
+            where=where,
+        )
+    return expected
 
 
 def _fitted(x: NDArray[np.uint8], wanted: Wanted) -> NDArray[np.uint8]:

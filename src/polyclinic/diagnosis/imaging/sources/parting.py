@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polyclinic.core.errors import InvalidInput
+from polyclinic.learning.labels import Labels
 from polyclinic.learning.prepare.splits import split
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
@@ -21,7 +22,7 @@ HELD_OUT = 0.15
 
 
 def parted(
-    stated: Sequence[str], y: NDArray[np.int64], patient: NDArray[np.str_], seed: int, where: str
+    stated: Sequence[str], y: Labels, patient: NDArray[np.str_], seed: int, where: str
 ) -> dict[str, NDArray[np.int64]]:
     """The rows of each part: as stated, or by patient with labels shared out evenly.
 

@@ -2,22 +2,13 @@
 
 import pytest
 import yaml
-from trained_spots import Trained
+from trained_spots import Silence, Trained
 
 from pictures import RECIPE, write_spots
 from polyclinic.core.settings import Settings
 from polyclinic.diagnosis.imaging.recipe import ImageRecipe
 from polyclinic.diagnosis.imaging.steps.run import run
 from polyclinic.registry.store import open_registry
-
-
-class Silence:
-    """A listener that listens to nothing."""
-
-    def step(self, name: str) -> None: ...
-    def read(self, done: int, files: int) -> None: ...
-    def epoch(self, epoch: object) -> None: ...
-    def trial(self, number: int, loss: float) -> None: ...
 
 
 @pytest.fixture(scope="session")

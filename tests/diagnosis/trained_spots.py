@@ -1,4 +1,4 @@
-"""What the fixture `trained` gives."""
+"""What the fixture `trained` gives, and who listens while it is made."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,3 +14,12 @@ class Trained:
     data: Path
     registry: Registry
     version: ModelVersion
+
+
+class Silence:
+    """A listener that listens to nothing."""
+
+    def step(self, name: str) -> None: ...
+    def read(self, done: int, files: int) -> None: ...
+    def epoch(self, epoch: object) -> None: ...
+    def trial(self, number: int, loss: float) -> None: ...

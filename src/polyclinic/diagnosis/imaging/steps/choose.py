@@ -48,7 +48,9 @@ def choose(recipe: ImageRecipe, dataset: Dataset, on_trial: OnTrial) -> tuple[Im
 
         if monotonic() < end or not losses:
             try:
-                train(changed, dataset, build(changed, dataset), on_epoch)
+                done = train(changed, dataset, build(changed, dataset), on_epoch)
+                # Not from `on_epoch`, which hears nothing of what a checkpoint had done already.
+                loss = min(epoch.validation_loss for epoch in done.history)
                 end_of_it = f"{loss:.4f}"
             except _OutOfTime:
                 pass

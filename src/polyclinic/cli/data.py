@@ -1,11 +1,21 @@
 """`polyclinic data`: open data sets, and the quality gate."""
 
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from polyclinic.cli.output import AsJson, print_json, print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from polyclinic.diagnosis.imaging.sources.listing import Source
+    from polyclinic.learning.prepare.issues import QualityIssue
+
+#: So many rows of an issue are printed; JSON has all that it names.
+SHOWN = 10
 
 app = typer.Typer(name="data", help="Open data sets, and the quality gate.", no_args_is_help=True)
 
@@ -76,30 +86,54 @@ def get(
 @app.command()
 def check(
     path: Annotated[Path, typer.Argument(help="An .npz or .csv file, or a folder.")],
+    labels: Annotated[
+        bool, typer.Option("--labels", help="Look for wrong labels too, which takes longer.")
+    ] = False,
+    multi_label: Annotated[
+        bool, typer.Option("--multi-label", help="None, one or several labels a picture.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Pass a data set through the quality gate; the exit code is 7 where it is refused."""
     from polyclinic.diagnosis.imaging.source import read_source
-    from polyclinic.learning.prepare.quality import check_quality
+    from polyclinic.learning.prepare.label_errors import suspect_labels
+    from polyclinic.learning.prepare.quality import CHECKS, check_quality
 
-    source = read_source(path)
-    report = check_quality(source.dataset)
+    with _reading() as progress:
+        source = read_source(path, multi_label=multi_label, progress=progress)
+    checks = (*CHECKS, suspect_labels) if labels else CHECKS
+    report = check_quality(source.dataset, checks)
     report = report.model_copy(update={"issues": (*source.issues, *report.issues)})
     if as_json:
         print_json(report)
     else:
         print_table(
             f"{len(report.issues)} issues from {len(report.checks)} checks",
-            ("severity", "check", "where", "what", "rows"),
+            ("severity", "check", "where", "what", "rows or files"),
             (
-                (
-                    issue.severity,
-                    issue.check,
-                    issue.where,
-                    issue.detail,
-                    ", ".join(map(str, issue.rows)),
-                )
+                (issue.severity, issue.check, issue.where, issue.detail, _which(issue, source))
                 for issue in report.issues
             ),
         )
     report.refuse()
+
+
+@contextmanager
+def _reading() -> "Iterator[Callable[[int, int], None]]":
+    """A progress bar over picture files."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("reading pictures", total=None)
+        yield lambda done, files: bars.update(task, completed=done, total=files)
+
+
+def _which(issue: "QualityIssue", source: "Source") -> str:
+    """The first of the issue's files, or where the source has none, of its rows."""
+    shown = issue.rows[:SHOWN]
+    files = source.files.get(issue.part)
+    names = [str(row if files is None else files[row]) for row in shown]
+    more = [f"and {len(issue.rows) - SHOWN} more"] if len(issue.rows) > SHOWN else []
+    of_part = f"{issue.part}: " if issue.part != issue.where and names else ""
+    return of_part + ", ".join(names + more)

@@ -40,6 +40,7 @@ def evaluate(
         abstained=model.abstained(scores),
         patients=part.patient,
         subgroups=part.subgroups,
+        ordinal=model.spec.ordinal,
     )
     measured = evaluate_classification(
         answers,
@@ -109,7 +110,12 @@ def evaluate_file(registry: Registry, version: ModelVersion, path: Path, by: str
     manifest = version.manifest
     spec = model.spec
     found = read_source(
-        path, model.labels, size=spec.size, channels=spec.channels, seed=manifest.seed
+        path,
+        model.labels,
+        size=spec.size,
+        channels=spec.channels,
+        seed=manifest.seed,
+        multi_label=spec.multi_label,
     )
     dataset = found.dataset
     if dataset.test is None:

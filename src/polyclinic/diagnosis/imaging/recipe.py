@@ -37,8 +37,8 @@ class DataSettings(Frozen):
 
     labels: without them the source's own words are the labels. findings: codes of the labels that
     are diseases, where no label says so itself; without them all are. size, channels: of the
-    pictures that the network sees, the source's own unless given. ordinal: the labels are grades,
-    in their order.
+    pictures that the network sees, the source's own unless given. multi_label: none, one or several
+    labels are true of a picture. ordinal: the labels are grades, in their order.
     """
 
     name: str
@@ -49,6 +49,7 @@ class DataSettings(Frozen):
     findings: tuple[str, ...] | None = Field(default=None, min_length=1)
     size: int | None = Field(default=None, ge=8, le=1024)
     channels: Literal[1, 3] | None = None
+    multi_label: bool = False
     ordinal: bool = False
 
     @property
@@ -78,6 +79,8 @@ class DataSettings(Frozen):
     def _says_once_what_a_finding_is(self) -> "DataSettings":
         if self.labels is not None and self.findings is not None:
             raise ValueError("findings are for data without labels; a label says `finding: false`")
+        if self.multi_label and self.ordinal:
+            raise ValueError("of grades one is true at a time: multi_label or ordinal, not both")
         if self.labels is not None and not any(label.finding for label in self.labels):
             raise ValueError("labels: at least one label must be a finding")
         return self
@@ -174,8 +177,15 @@ class ImageRecipe(Frozen):
     def check_labels(self, labels: Sequence[Coding]) -> None:
         """Raise `InvalidInput` where the recipe does not fit the data's labels."""
         self.data.findings_of(labels)
-        if "platt" in self.trust.calibration and len(labels) > 2:
+        exclusive = not self.data.multi_label
+        if "platt" in self.trust.calibration and exclusive and len(labels) > 2:
             raise InvalidInput("Platt scaling is for two labels.", where="trust.calibration")
+
+    @model_validator(mode="after")
+    def _covers_each_label_where_several_are_true(self) -> "ImageRecipe":
+        if self.data.multi_label and self.trust.conformal == "marginal":
+            raise ValueError("trust.conformal: multi-label data has class-conditional sets alone")
+        return self
 
     @model_validator(mode="after")
     def _names_a_network(self) -> "ImageRecipe":

@@ -12,9 +12,10 @@ MAX_ROWS = 20
 
 
 class QualityIssue(Frozen):
-    """Something wrong: found by which check, in which part, and in which of its rows.
+    """Something wrong: found by which check, and where: in a part, or two of them.
 
-    An `error` makes the data unfit to learn from or to judge by; a `warning` must be known.
+    An `error` makes the data unfit to learn from or to judge by; a `warning` must be known. `rows`
+    are those of `part`.
     """
 
     check: str
@@ -22,6 +23,7 @@ class QualityIssue(Frozen):
     where: str
     detail: str
     rows: tuple[int, ...] = ()
+    part: str = ""
 
 
 def issue(
@@ -30,7 +32,10 @@ def issue(
     where: str,
     detail: str,
     rows: Iterable[Any] | None = None,
+    part: str = "",
 ) -> QualityIssue:
-    """An issue that names the first of its rows."""
+    """An issue that names the first of its rows, of `part`, or else of the one part it is in."""
     named = tuple(int(row) for row in rows)[:MAX_ROWS] if rows is not None else ()
-    return QualityIssue(check=check, severity=severity, where=where, detail=detail, rows=named)
+    return QualityIssue(
+        check=check, severity=severity, where=where, detail=detail, rows=named, part=part or where
+    )

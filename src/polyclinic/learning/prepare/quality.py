@@ -164,8 +164,9 @@ def patient_in_two_parts(dataset: Dataset) -> Iterator[QualityIssue]:
                     "patient_in_two_parts",
                     "error",
                     f"{first} and {second}",
-                    f"{patients} patients stand in both; split by patient. Rows are of {second}.",
+                    f"{patients} patients stand in both; split by patient.",
                     np.flatnonzero(crossing),
+                    second,
                 )
 
 
@@ -192,5 +193,5 @@ def _repeat_issues(
     for parts in sorted({repeat.parts for repeat in found}):
         those = [repeat for repeat in found if repeat.parts == parts]
         rows = sorted(row for repeat in those for name, row in repeat.places if name == parts[0])
-        aside = f" Rows are of {parts[0]}." if len(parts) > 1 else ""
-        yield issue(check, severity, " and ".join(parts), f"{len(those)} {detail}{aside}", rows)
+        where, first = " and ".join(parts), parts[0]
+        yield issue(check, severity, where, f"{len(those)} {detail}", rows, first)

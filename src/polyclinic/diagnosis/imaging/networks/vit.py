@@ -3,7 +3,7 @@
 from typing import Literal
 
 from pydantic import Field, model_validator
-from torch import Tensor
+from torch import Tensor, nn
 
 from polyclinic.core.errors import InvalidInput
 from polyclinic.core.frozen import Frozen
@@ -65,6 +65,9 @@ class ViT(Averaged):
             dropout_rate=settings.dropout,
             spatial_dims=2,
         )
+        # MONAI's blocks hold a normalisation that is used only where they look at a second input.
+        for block in body.blocks:
+            block.norm_cross_attn = nn.Identity()
         super().__init__(body, settings.width, labels, settings.dropout, scale)
         self.grid = grid
 

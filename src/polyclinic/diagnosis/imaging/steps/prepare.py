@@ -45,6 +45,7 @@ def prepare(
         name=recipe.data.name,
         licence=recipe.data.licence,
         source=recipe.data.source,
+        multi_label=recipe.data.multi_label,
         progress=progress,
     )
     whole = found.dataset

@@ -81,6 +81,70 @@ def test_a_file_of_another_shape_is_refused_by_the_arrays_name(
     assert where in f"{refused.value.where} {refused.value.detail}"
 
 
+def several_labels(path: Path, train: int = 40, **changes: Any) -> Path:
+    """A file like ChestMNIST's: of 14 labels none, one or several are true."""
+    rng = np.random.default_rng(0)
+    counts = {"train": train, "val": 20, "test": 20}
+    made: dict[str, Any] = {}
+    for part, n in counts.items():
+        made[f"{part}_images"] = rng.integers(0, 256, (n, 28, 28), dtype=np.uint8)
+        made[f"{part}_labels"] = (rng.random((n, 14)) < 0.2).astype(np.int64)
+    np.savez(path, **{**made, **changes})
+    return path
+
+
+def test_a_medmnist_file_with_several_labels_a_picture_is_multi_label(tmp_path: Path) -> None:
+    path = several_labels(tmp_path / "chest.npz")
+    dataset = read_source(path).dataset
+    assert dataset.multi_label
+    assert len(dataset.labels) == 14
+    assert (dataset.train.y.shape, dataset.train.y.dtype) == ((40, 14), np.bool_)
+    with np.load(path) as file:
+        assert np.array_equal(dataset.train.y, file["train_labels"] == 1)
+    assert not read_source(write_spots(tmp_path / "spots.npz")).dataset.multi_label
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"val_labels": np.full((20, 14), 2)}, "must be 0 or 1"),
+        ({"val_labels": np.full((20, 14), 0.5)}, "must be 0 or 1"),
+        ({"val_labels": np.zeros((19, 14), np.int64)}, "of 20 pictures"),
+        ({"val_labels": np.zeros((20, 3), np.int64)}, "14 labels at once, not 3 or 14"),
+    ],
+)
+def test_several_labels_that_do_not_fit_are_refused(
+    tmp_path: Path, changes: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(InvalidInput, match=says):
+        read_source(several_labels(tmp_path / "bad.npz", **changes))
+
+
+def test_several_labels_must_be_those_that_are_wanted(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="must have 2 labels at once, not 14"):
+        read_source(several_labels(tmp_path / "chest.npz"), LABELS)
+    with pytest.raises(InvalidInput, match="2 labels at once, not 1"):
+        read_source(write_spots(tmp_path / "spots.npz"), multi_label=True)
+
+
+def test_a_manifest_names_none_one_or_several_labels_of_a_picture(tmp_path: Path) -> None:
+    cells = ["", "effusion", "Mass | effusion", "mass"]
+    lines = []
+    for number, (data, _) in enumerate(pictures(80)):
+        (tmp_path / f"{number}.png").write_bytes(data)
+        lines.append(f"{number}.png,{cells[number % 4]}")
+    path = write_manifest(tmp_path / "labels.csv", "path,label", lines)
+    labels = tuple(Coding(system="urn:test", code=c, display=c) for c in ("mass", "effusion"))
+    source = read_source(tmp_path, labels, size=16, multi_label=True)
+    truths = {0: (False, False), 1: (False, True), 2: (True, True), 3: (True, False)}
+    for name, part in source.dataset.parts.items():
+        for file, y in zip(source.files[name], part.y, strict=True):
+            assert tuple(y) == truths[int(file.removesuffix(".png")) % 4]
+        assert part.y.mean(axis=0) == pytest.approx([0.5, 0.5], abs=0.1)
+    with pytest.raises(InvalidInput, match="There is no label"):
+        read_source(path, labels, size=16)
+
+
 @pytest.mark.parametrize(("size", "channels"), [(28, 1), (64, 3), (224, 3)])
 def test_every_size_and_colour_of_medmnist_is_read_and_fitted_on_wish(
     tmp_path: Path, size: int, channels: int

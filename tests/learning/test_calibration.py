@@ -125,3 +125,37 @@ def test_serving_needs_neither_scipy_nor_sklearn() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@settings(max_examples=20, deadline=None)
+@given(method=st.sampled_from(METHODS), seed=st.integers(0, 99))
+def test_each_of_many_labels_is_calibrated_as_two_labels_are(method: Method, seed: int) -> None:
+    z, y = overconfident(60, seed=seed)
+    margin = z[:, 1] - z[:, 0]
+    both, present = np.column_stack([-margin, margin]), np.eye(2, dtype=np.bool_)[y]
+    several = fit_calibration(method, both, present)
+    exclusive = fit_calibration(method, z, y)
+    assert several.apply(both) == pytest.approx(exclusive.apply(z), abs=1e-4)
+    again = Calibration.model_validate_json(several.model_dump_json())
+    assert np.array_equal(again.apply(both), several.apply(both))
+
+
+def test_labels_that_are_not_exclusive_are_calibrated_each_on_its_own() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=(6000, 3)) - 1
+    y = rng.random((6000, 3)) < expit(truth)
+    factor, shift = np.array([0.5, 1.0, 3.0]), np.array([0.0, 2.0, -1.0])
+    chosen, losses = choose_calibration(truth * factor + shift, y, METHODS)
+    assert (chosen.method, set(losses)) == ("platt", set(METHODS))
+    p = chosen.apply(truth * factor + shift)
+    assert np.abs(p - expit(truth)).max() < 0.05
+    assert p.sum(axis=1).min() < 0.5
+    assert p.sum(axis=1).max() > 1.5
+    bad = np.array([[np.nan, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    assert np.isnan(chosen.apply(bad)).all(axis=1).tolist() == [True, False]
+
+
+def test_a_calibration_stored_before_labels_could_be_several_is_read() -> None:
+    stored = '{"method":"platt","scale":2.0,"offset":-1.0,"log_odds":[],"probabilities":[]}'
+    p = Calibration.model_validate_json(stored).apply([[0.0, 1.5]])
+    assert p[0, 1] == pytest.approx(expit(2.0))

@@ -87,3 +87,36 @@ def test_a_label_with_too_few_examples_is_always_in_the_set() -> None:
 def test_coverage_must_be_a_fraction() -> None:
     with pytest.raises(InvalidInput, match="Coverage"):
         fit_conformal("marginal", 1.0, [[0.5, 0.5]], np.array([0]))
+
+
+@settings(max_examples=6, deadline=None)
+@given(coverage=st.sampled_from([0.7, 0.9]), seed=st.integers(0, 10**6))
+def test_of_several_labels_each_is_in_the_sets_of_those_who_have_it(
+    coverage: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    share = np.array([0.5, 0.2, 0.1])
+    hits: list[list[float]] = [[], [], []]
+    for _ in range(300):
+        y = rng.random((400, 3)) < share
+        y[:, 2] |= y[:, 1] & (rng.random(400) < 0.5)  # labels that hang together
+        p = 1 / (1 + np.exp(-(2 * y + rng.normal(size=y.shape))))
+        sets = fit_conformal("class-conditional", coverage, p[:200], y[:200]).sets(p[200:])
+        for label, rates in enumerate(hits):
+            rates.append(sets[y[200:, label], label].mean())
+    for rates in hits:
+        assert np.nanmean(rates) > coverage - 4 * np.nanstd(rates) / np.sqrt(len(rates))
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10**6), k=st.integers(2, 4))
+def test_exclusive_labels_have_the_same_rule_in_either_writing(seed: int, k: int) -> None:
+    p, y = exchangeable(80, k, np.random.default_rng(seed))
+    both = [fit_conformal("class-conditional", 0.8, p, t) for t in (y, np.eye(k)[y] == 1)]
+    assert both[0] == both[1]
+
+
+def test_several_labels_have_no_marginal_coverage() -> None:
+    with pytest.raises(InvalidInput, match="marginal") as caught:
+        fit_conformal("marginal", 0.9, [[0.5, 0.5]], np.array([[True, True]]))
+    assert "class-conditional" in (caught.value.remedy or "")

@@ -44,7 +44,9 @@ def evaluate(a: Answers, **changes: Any) -> Evaluation:
             for code in findings
         ],
         "chosen": "youden",
-        "conformal": fit_conformal("marginal", 0.9, a.probabilities, a.y),
+        "conformal": fit_conformal(
+            "marginal" if a.y.ndim == 1 else "class-conditional", 0.9, a.probabilities, a.y
+        ),
         "alpha": 0.05,
         "dataset": "made",
         "dataset_digest": "0" * 64,
@@ -165,3 +167,86 @@ def test_a_thousand_examples_take_seconds() -> None:
     start = time.perf_counter()
     evaluate(a, resamples=2000)
     assert time.perf_counter() - start < 10
+
+
+def several(n: int = 300, k: int = 3, seed: int = 0, **changes: Any) -> Answers:
+    """Answers where none, one or several labels are true."""
+    rng = np.random.default_rng(seed)
+    y = rng.random((n, k)) < np.linspace(0.5, 0.2, k)
+    p = 1 / (1 + np.exp(-(2 * y - 1 + rng.normal(size=(n, k)))))
+    return answers(n, k, seed, **({"probabilities": p, "y": y} | changes))
+
+
+def evaluate_several(a: Answers) -> Evaluation:
+    codes = [label.code for label in a.labels]
+    points = [OperatingPoint(name="youden", label=code, threshold=0.4) for code in codes]
+    return evaluate(a, findings=codes, operating_points=points)
+
+
+def test_several_labels_have_every_figure_by_label_or_as_their_mean() -> None:
+    a = several()
+    found = evaluate_several(a)
+    expected = metrics.multi_label_metrics(a.probabilities, a.truth)
+    assert set(found.metrics) == set(expected)
+    assert "accuracy" not in found.metrics
+    for name, value in expected.items():
+        assert found.metrics[name].value == pytest.approx(float(value))
+        if name != "ece":
+            assert found.metrics[name].low < value < found.metrics[name].high
+    sets = fit_conformal("class-conditional", 0.9, a.probabilities, a.y).sets(a.probabilities)
+    for label, point in enumerate(found.operating_points):
+        true = a.truth[:, label]
+        called = a.probabilities[:, label] >= 0.4
+        assert point.metrics["sensitivity"].value == pytest.approx(called[true].mean())
+        assert point.metrics["specificity"].value == pytest.approx((~called)[~true].mean())
+        code = a.labels[label].code
+        assert found.label_counts[code] == true.sum()
+        by_label = found.conformal.coverage_by_label[code].value
+        assert by_label == pytest.approx(sets[true, label].mean())
+        assert by_label >= 0.9
+        assert f"ppv of {code}" in found.subgroups[0].metrics
+    assert found.conformal.coverage.value == pytest.approx(sets[a.truth].mean())
+    assert sum(each.count for each in found.reliability) == 900
+    assert Evaluation.model_validate_json(found.model_dump_json()) == found
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_two_exclusive_labels_give_the_same_figures_in_either_writing(seed: int) -> None:
+    one = answers(seed=seed)
+    two = answers(seed=seed, y=np.eye(2, dtype=np.bool_)[one.y])
+    rule = fit_conformal("class-conditional", 0.9, one.probabilities, one.y)
+    first, second = evaluate(one, conformal=rule), evaluate(two, conformal=rule)
+    assert second.operating_points == first.operating_points
+    assert second.conformal == first.conformal
+    assert second.label_counts == first.label_counts
+    for name in ("auc", "brier", "log_loss"):
+        ends = [(e.value, e.low, e.high) for e in (first.metrics[name], second.metrics[name])]
+        assert ends[0] == pytest.approx(ends[1])
+
+
+def test_grades_are_measured_as_grades_with_intervals() -> None:
+    a = answers(k=4, ordinal=True)
+    found = evaluate(a)
+    assert {"accuracy", "mean_absolute_error", "quadratic_kappa"} <= set(found.metrics)
+    for name, value in metrics.ordinal_metrics(a.probabilities, a.y).items():
+        estimate = found.metrics[name]
+        assert estimate.value == pytest.approx(float(value))
+        assert estimate.low < value < estimate.high
+        assert name in found.subgroups[0].metrics
+    plain = evaluate(answers(k=4))
+    assert {name: found.metrics[name] for name in plain.metrics} == plain.metrics
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"ordinal": True}, "grades"),
+        ({"y": np.ones((300, 2), dtype=np.bool_)}, "3 labels"),
+        ({"y": np.ones((300, 3), dtype=np.int64)}, "true or false"),
+        ({"y": np.zeros((300, 3), dtype=np.bool_)}, "No label is true"),
+    ],
+)
+def test_labels_that_are_not_several_are_refused(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(InvalidInput, match=says) as caught:
+        several(**changes)
+    assert caught.value.where == "y"

@@ -109,3 +109,19 @@ def test_serving_a_thousand_rows_takes_milliseconds() -> None:
         model.p_values(x)
         took.append(time.perf_counter() - start)
     assert min(took) < 0.1
+
+
+def test_inputs_with_several_labels_have_one_kind_and_p_values_that_are_uniform() -> None:
+    rng = np.random.default_rng(0)
+
+    def draw(n: int) -> tuple[Floats, NDArray[np.bool_]]:
+        y = rng.random((n, 4)) < 0.3
+        return np.hstack([y @ MEANS[:2, :4].T, y[:, :2]]) + rng.normal(size=(n, 4)), y
+
+    x, y = draw(1000)
+    fitted = fit_familiarity(x, y, draw(500)[0])
+    assert fitted.means.shape == (1, 4)
+    p = fitted.p_values(draw(4000)[0])
+    for alpha in (0.01, 0.1, 0.5):
+        assert (p <= alpha).mean() == pytest.approx(alpha, abs=0.05)
+    assert (fitted.p_values(draw(50)[0] + 100) < 0.01).all()

@@ -135,3 +135,17 @@ def test_bad_input_is_refused_by_name() -> None:
         out_of_sample_probabilities(np.full_like(x, np.inf), y, 10)
     with pytest.raises(InvalidInput, match="5 examples"):
         out_of_sample_probabilities(x[:20], y[:20], 10)
+
+
+def test_of_several_labels_each_is_judged_on_its_own() -> None:
+    x, digit = digits(1100)
+    y = np.column_stack([digit % 2 == 0, digit < 3, digit == 7])
+    flipped = np.random.default_rng(0).choice(800, 40, replace=False)
+    y[flipped, 1] ^= True
+    data = Dataset(
+        "digits", LABELS[:3], Part(x[:800], y[:800]), Part(x[800:], y[800:]), None, "", ""
+    )
+    issues = [issue for issue in suspect_labels(data) if issue.where == "train"]
+    (wrong,) = [issue for issue in issues if "as to 1;" in issue.detail]
+    assert np.isin(wrong.rows[:20], flipped).mean() >= 0.9
+    assert all(len(issue.rows) < 15 for issue in issues if issue is not wrong)

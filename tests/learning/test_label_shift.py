@@ -4,7 +4,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from polyclinic.core.errors import InvalidInput
+from polyclinic.core.errors import InvalidInput, UnsupportedInput
 from polyclinic.learning.trust.label_shift import (
     Method,
     PrevalenceEstimate,
@@ -122,6 +122,14 @@ def test_reweighted_probabilities_are_those_of_the_site() -> None:
     assert y[confident].tolist().count(2) / confident.sum() == pytest.approx(
         here[confident, 2].mean(), abs=0.01
     )
+
+
+def test_labels_that_can_be_true_together_have_no_such_prevalence() -> None:
+    rng = np.random.default_rng(0)
+    features, probabilities, y = world(50, SOURCE, rng)
+    known = fit_shift_reference(features, features, probabilities, np.eye(3, dtype=np.bool_)[y])
+    with pytest.raises(UnsupportedInput, match="one label is true at a time"):
+        estimate_prevalence(known, features, probabilities)
 
 
 def test_bad_input_is_refused_by_name() -> None:

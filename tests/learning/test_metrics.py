@@ -111,3 +111,76 @@ def test_with_three_labels_calibration_is_of_the_likeliest() -> None:
     y = np.array([0] * 8 + [1, 2])
     assert metrics.ece(p, y) == pytest.approx(0.3)
     assert metrics.reliability(p, y)[0].observed == pytest.approx(0.8)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10**6), k=st.integers(1, 4), n=st.integers(10, 60))
+def test_metrics_of_several_labels_agree_with_scikit_learn(seed: int, k: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    truth = rng.random((n, k)) < 0.4
+    truth[0], truth[1] = True, False
+    p, w = np.round(rng.random((n, k)), 1) * 0.98 + 0.01, rng.integers(1, 4, size=n).astype(float)
+    found = {name: float(v) for name, v in metrics.multi_label_metrics(p, truth, w).items()}
+    each = [(truth[:, label], p[:, label]) for label in range(k)]
+    for name, expected in (
+        ("auc", reference.roc_auc_score),
+        ("auprc", reference.average_precision_score),
+        ("brier", reference.brier_score_loss),
+        ("log_loss", reference.log_loss),
+    ):
+        assert found[name] == pytest.approx(
+            np.mean([expected(true, column, sample_weight=w) for true, column in each])
+        )
+    called = p >= 0.5
+    assert found["exact_match"] == pytest.approx(
+        np.average((called == truth).all(axis=1), weights=w)
+    )
+    assert found["hamming_accuracy"] == pytest.approx(
+        1 - np.average((called != truth).mean(axis=1), weights=w)
+    )
+
+
+@settings(max_examples=30, deadline=None)
+@given(case=cases)
+def test_two_exclusive_labels_are_measured_alike_in_either_writing(
+    case: tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]],
+) -> None:
+    p, y, w = case
+    second = np.round(p[:, 1], 6)  # so that 1 - p has no tie that p has not
+    p, y = np.column_stack([1 - second, second]), (y == 1).astype(np.int64)
+    one = metrics.classification_metrics(p, y, w)
+    two = metrics.multi_label_metrics(p, np.eye(2, dtype=np.bool_)[y], w)
+    for name in ("auc", "brier", "log_loss"):  # auprc is another for each of the two
+        assert two[name] == pytest.approx(one[name], nan_ok=True)
+
+
+@settings(max_examples=40, deadline=None)
+@given(case=cases)
+def test_grades_agree_with_scikit_learn(
+    case: tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]],
+) -> None:
+    p, y, w = case
+    called = p.argmax(axis=1)
+    found = metrics.ordinal_metrics(p, y, w)
+    assert found["mean_absolute_error"] == pytest.approx(
+        reference.mean_absolute_error(y, called, sample_weight=w)
+    )
+    assert found["quadratic_kappa"] == pytest.approx(
+        reference.cohen_kappa_score(y, called, weights="quadratic", sample_weight=w)
+    )
+
+
+def test_grades_that_are_one_throughout_have_no_kappa() -> None:
+    p = np.tile([0.1, 0.7, 0.2], (7, 1))
+    found = metrics.ordinal_metrics(p, np.ones(7, dtype=np.int64))
+    assert np.isnan(found["quadratic_kappa"])
+    assert found["mean_absolute_error"] == 0.0
+
+
+def test_calibration_error_of_several_labels_is_the_mean_of_each() -> None:
+    p = np.column_stack([np.full(100, 0.2), np.full(100, 0.5)])
+    truth = np.column_stack([np.arange(100) < 30, np.arange(100) < 80])
+    assert metrics.multi_label_metrics(p, truth)["ece"] == pytest.approx((0.1 + 0.3) / 2)
+    low, high = metrics.reliability(p, truth)
+    assert (low.observed, low.count) == pytest.approx((0.3, 100))
+    assert (high.observed, high.count) == pytest.approx((0.8, 100))

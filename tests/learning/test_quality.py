@@ -10,7 +10,7 @@ from polyclinic.core.errors import QualityRefused
 from polyclinic.core.prediction import Coding
 from polyclinic.learning.prepare.dataset import Dataset, Part
 from polyclinic.learning.prepare.issues import MAX_ROWS
-from polyclinic.learning.prepare.label_checks import label_shift
+from polyclinic.learning.prepare.label_checks import imbalance, label_shift
 from polyclinic.learning.prepare.quality import QualityReport, check_quality
 from polyclinic.learning.prepare.repeats import without_leaks
 
@@ -196,3 +196,75 @@ def test_the_shared_chest_x_rays_pass_with_what_is_known_of_them() -> None:
     (leak,) = [issue for issue in report.issues if issue.check == "leaked_to_validation"]
     assert leak.detail.startswith("8 inputs")
     assert len(leak.rows) == len(data.train) - len(without_leaks(data).train) == 10
+
+
+def several(n: int, seed: int, prevalence: tuple[float, float] = (0.5, 0.4)) -> Part:
+    """Two labels that have nothing to do with each other."""
+    rng = np.random.default_rng(seed + 100)
+    return replace(part(n, seed), y=rng.random((n, 2)) < prevalence)
+
+
+def many(**parts: Part) -> Dataset:
+    given = {"train": several(400, 0), "validation": several(300, 1), "test": several(300, 2)}
+    return dataset(**(given | parts))
+
+
+def test_sound_data_with_several_labels_passes_every_check() -> None:
+    data = many()
+    assert data.multi_label
+    assert check_quality(data).issues == ()
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        np.ones((300, 3), dtype=np.bool_),
+        np.ones((300, 2), dtype=np.int64),
+        np.ones(300, dtype=np.int64),
+    ],
+)
+def test_labels_of_another_writing_than_trainings_are_an_error(y: NDArray[np.int64]) -> None:
+    (issue,) = check_quality(many(validation=replace(part(300, 1), y=y))).issues
+    assert (issue.check, issue.severity, issue.where) == ("well_formed", "error", "validation")
+
+
+def test_one_of_several_labels_that_is_never_or_always_true_is_an_error() -> None:
+    for value, says in ((False, "No example of pneumonia"), (True, "No example without pneumonia")):
+        bad = several(300, 1)
+        bad.y[:, 1] = value
+        issues = {issue.check: issue for issue in check_quality(many(validation=bad)).issues}
+        assert issues["label_absent"].severity == "error"
+        assert issues["label_absent"].detail.startswith(says)
+
+
+def test_a_shift_of_one_of_several_labels_is_found_and_it_alone_named() -> None:
+    (issue,) = check_quality(many(test=several(300, 2, (0.5, 0.7)))).issues
+    assert (issue.check, issue.where) == ("label_shift", "train and test")
+    assert "pneumonia: " in issue.detail
+    assert "normal" not in issue.detail
+
+
+def test_chance_alone_rarely_looks_like_a_shift_of_several_labels() -> None:
+    rng = np.random.default_rng(0)
+    alarms = 0
+    for _ in range(200):
+        drawn = [replace(part(200, 0, False), y=rng.random((200, 2)) < 0.3) for _ in range(2)]
+        data = many(train=drawn[0], validation=drawn[1], test=drawn[1])
+        alarms += bool(list(label_shift(data)))
+    assert alarms <= 8  # of 2 expected at the level of 0.01
+
+
+def test_a_label_that_is_rare_among_several_is_a_warning() -> None:
+    data = many(train=several(400, 0, (0.5, 0.1)))
+    (issue,) = check_quality(data, [imbalance]).issues
+    assert (issue.severity, issue.where) == ("warning", "train")
+    assert "pneumonia in " in issue.detail
+    assert "normal in " not in issue.detail
+
+
+def test_the_same_input_with_another_set_of_labels_is_an_error() -> None:
+    bad = several(400, 0)
+    bad.x[5], bad.y[5], bad.y[8] = bad.x[8], (True, True), (True, False)
+    assert found(many(train=bad)) == {"conflicting_labels": "error"}
+    bad.y[8] = True
+    assert found(many(train=bad)) == {"repeated_in_part": "warning"}

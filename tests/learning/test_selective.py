@@ -86,3 +86,11 @@ def test_bad_input_is_refused_by_name() -> None:
         risk_coverage(np.array([np.nan]), np.array([True]))
     with pytest.raises(InvalidInput, match="finite confidence"):
         risk_coverage(np.array([]), np.array([], dtype=bool))
+
+
+def test_of_several_labels_none_is_the_likeliest_but_each_can_be_ordered_alone() -> None:
+    p = np.array([[0.9, 0.8], [0.1, 0.2]])
+    with pytest.raises(InvalidInput, match="one label is true at a time"):
+        surest_label(p)
+    one = p[:, 1]
+    assert surest_label(np.column_stack([1 - one, one])) == pytest.approx([0.8, 0.8])

@@ -87,6 +87,21 @@ def test_a_reference_is_stored_as_plain_arrays() -> None:
         ShiftReference.from_arrays(arrays | {"y": arrays["y"] + 2})
 
 
+def test_a_reference_of_several_labels_is_stored_and_alarms() -> None:
+    rng = np.random.default_rng(0)
+    train, held_out = rng.normal(size=(300, 6)), rng.normal(size=(200, 6))
+    y = rng.random((200, 3)) < [0.5, 0.2, 0.0]
+    reference = fit_shift_reference(train, held_out, rng.random((200, 3)), y)
+    arrays = safetensors.numpy.load(safetensors.numpy.save(reference.to_arrays()))
+    again = ShiftReference.from_arrays(arrays)
+    assert again.y.dtype == np.bool_
+    assert np.array_equal(again.y, y)
+    assert again.prevalence == pytest.approx(y.mean(axis=0))
+    assert again.p_value(rng.normal(size=(100, 6)) + 1) <= 0.01
+    with pytest.raises(IntegrityError, match="fit"):
+        ShiftReference.from_arrays(arrays | {"y": np.ascontiguousarray(arrays["y"][:, :2])})
+
+
 def test_what_cannot_be_compared_is_refused() -> None:
     with pytest.raises(InvalidInput, match="two of each"):
         energy_test(np.ones((1, 2)), np.ones((7, 2)))

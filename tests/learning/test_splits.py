@@ -81,3 +81,39 @@ def test_a_label_with_too_few_patients_is_named() -> None:
 def test_fractions_must_be_shares_of_one(shares: dict[str, float]) -> None:
     with pytest.raises(InvalidInput, match="sum to 1"):
         split(np.array([0, 1]), shares)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    shares=fractions,
+    seed=st.integers(0, 1000),
+    prevalence=st.lists(st.floats(0.05, 0.6), min_size=2, max_size=6),
+)
+def test_several_labels_are_shared_out_and_patients_never_cross(
+    shares: dict[str, float], seed: int, prevalence: list[float]
+) -> None:
+    rng = np.random.default_rng(seed)
+    y = rng.random((1200, len(prevalence))) < prevalence
+    patient = rng.integers(500, size=1200)
+    parts = split(y, shares, patient, seed)
+    assert np.array_equal(np.sort(np.concatenate(list(parts.values()))), np.arange(1200))
+    assert sum(len(set(patient[rows])) for rows in parts.values()) == len(set(patient))
+    nothing = ~y.any(axis=1)
+    for name, rows in parts.items():
+        for column in (*y.T, nothing):
+            assert abs(column[rows].sum() - shares[name] * column.sum()) <= 0.02 * len(y)
+
+
+def test_exclusive_labels_are_split_the_same_in_either_writing() -> None:
+    y = np.random.default_rng(0).integers(4, size=300)
+    one, two = split(y, THREE, seed=5), split(np.eye(4, dtype=np.bool_)[y], THREE, seed=5)
+    assert all(np.array_equal(one[name], two[name]) for name in THREE)
+
+
+def test_one_of_several_labels_with_too_few_rows_is_named_and_an_absent_one_is_not() -> None:
+    y = np.zeros((60, 3), dtype=np.bool_)
+    y[:30, 0] = True
+    assert set(split(y, THREE)) == set(THREE)
+    y[:2, 2] = True
+    with pytest.raises(InvalidInput, match="Label 2 is carried by 2"):
+        split(y, THREE)

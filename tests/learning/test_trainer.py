@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from polyclinic.core.errors import IntegrityError, InvalidInput
 from polyclinic.learning.prepare.dataset import Part
-from polyclinic.learning.train.classification import Classification, balanced_weights
+from polyclinic.learning.train.classification import Classification, balanced_weights, logits
 from polyclinic.learning.train.settings import TrainSettings
 from polyclinic.learning.train.trainer import Trained, train
 
@@ -148,3 +148,58 @@ def test_balanced_weights_give_every_label_the_same_say() -> None:
     y = np.array([0] * 90 + [1] * 10)
     assert balanced_weights(y, 2) * np.array([90, 10]) == pytest.approx([50, 50])
     assert balanced_weights(np.array([0, 0]), 2)[1] == 0
+
+
+def several(n: int, seed: int) -> Part:
+    """Three labels, each told by one value of the input, the last one rare."""
+    rng = np.random.default_rng(seed)
+    y = rng.random((n, 3)) < [0.5, 0.3, 0.05]
+    x = rng.normal(size=(n, 8)).astype(np.float32)
+    x[:, :3] += 3 * y
+    return Part(x, y)
+
+
+@pytest.mark.parametrize("class_weights", ["none", "balanced"])
+def test_several_labels_are_learnt_each_as_a_question_of_its_own(class_weights: str) -> None:
+    settings = TrainSettings.model_validate(
+        {"epochs": 30, "batch_size": 32, "learning_rate": 0.02, "class_weights": class_weights}
+    )
+    objective = Classification(several(600, 0), several(300, 1), 3, settings, Tensor.float)
+    torch.manual_seed(0)
+    trained = train(nn.Linear(8, 3), objective, settings, seed=0, run="run")
+    test = several(2000, 2)
+    p = torch.sigmoid(logits(trained.network, test.x, Tensor.float)).numpy()
+    for label, present in enumerate(test.truth(3).T):
+        called = p[:, label] > 0.5
+        sensitivity, specificity = called[present].mean(), (~called)[~present].mean()
+        assert (sensitivity + specificity) / 2 > 0.85 or (label, class_weights) == (2, "none")
+        if class_weights == "balanced":
+            assert sensitivity > 0.8
+    assert p.sum(axis=1).max() > 1.5
+
+
+@pytest.mark.parametrize("class_weights", ["none", "balanced"])
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.2])
+def test_one_of_several_labels_costs_what_two_exclusive_ones_do(
+    class_weights: str, label_smoothing: float
+) -> None:
+    settings = TrainSettings.model_validate(
+        {"class_weights": class_weights, "label_smoothing": label_smoothing}
+    )
+    exclusive = part(60, 0)
+    alone = Part(exclusive.x, exclusive.truth(2)[:, 1:])
+
+    class Margin(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x[:, :1]
+
+    class Both(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.cat([torch.zeros_like(x[:, :1]), x[:, :1]], dim=1)
+
+    rows, chance = torch.arange(60), torch.Generator()
+    costs = [
+        Classification(data, data, labels, settings, Tensor.float).loss(network, rows, chance)
+        for data, labels, network in ((exclusive, 2, Both()), (alone, 1, Margin()))
+    ]
+    assert costs[1].item() == pytest.approx(costs[0].item(), rel=1e-5)

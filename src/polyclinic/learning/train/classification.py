@@ -82,8 +82,11 @@ def _cross_entropy(
     if truth.dtype != torch.bool:
         return functional.cross_entropy(scored, truth, weights, label_smoothing=smoothing)
     target = truth.float() * (1 - smoothing) + smoothing / 2
-    weight = None if weights is None else torch.where(truth, weights[:, 1], weights[:, 0])
-    return functional.binary_cross_entropy_with_logits(scored, target, weight)
+    absent, present = (1.0, 1.0) if weights is None else weights.unbind(1)
+    z = scored.float()
+    gain = present * target * functional.logsigmoid(z)
+    gain += absent * (1 - target) * functional.logsigmoid(-z)
+    return -gain.mean()
 
 
 def _balanced(y: Labels, labels: int) -> Tensor:

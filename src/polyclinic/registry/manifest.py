@@ -25,8 +25,10 @@ class Artefact(Frozen):
 
 
 class DataUse(Frozen):
-    """The data that a model was made from; `parts` counts examples by part and label code.
+    """The data that a model was made from.
 
+    `parts` counts examples by part and label code, `examples` by part alone: of several labels none
+    may be true of one.
     `part_digests` tell a part wherever it turns up again: the test part of one file may be that
     of another.
     """
@@ -36,6 +38,7 @@ class DataUse(Frozen):
     licence: str
     source: str
     parts: dict[str, dict[str, Count]]
+    examples: dict[str, Count] = Field(default_factory=dict)
     part_digests: dict[str, str] = Field(default_factory=dict)
 
 

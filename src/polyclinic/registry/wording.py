@@ -19,6 +19,10 @@ MEASURES = {
     "ppv": "PPV",
     "npv": "NPV",
     "f1": "F1",
+    "exact_match": "All labels right",
+    "hamming_accuracy": "Share of labels right",
+    "quadratic_kappa": "Quadratic weighted kappa",
+    "mean_absolute_error": "Mean error, in grades",
 }
 PARTS = {"validation": "Validation part", "test": "Test part", "external": "External data"}
 SYSTEMS = {

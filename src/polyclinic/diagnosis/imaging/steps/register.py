@@ -68,6 +68,7 @@ def register(
                 }
                 for name, part in dataset.parts.items()
             },
+            examples={name: len(part) for name, part in dataset.parts.items()},
             part_digests={name: part.digest() for name, part in dataset.parts.items()},
         ),
         recipe=yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True),

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-import uvicorn
 from starlette.types import ASGIApp
 
 from polyclinic.core.digest import sha256
@@ -23,7 +22,7 @@ from polyclinic.core.prediction import (
 )
 from polyclinic.core.settings import Settings
 from polyclinic.registry.store import ModelVersion, Registry
-from polyclinic.service.server import listen
+from polyclinic.service.server import http_server, listen
 from sample_model import LABELS, sample_files, sample_manifest
 
 NAME = "chest-xray-pneumonia"
@@ -105,9 +104,7 @@ class House:
 def serving(app: ASGIApp) -> Iterator[str]:
     """`app` on a real socket; its URL."""
     bound = listen("127.0.0.1", 0)
-    server = uvicorn.Server(
-        uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
-    )
+    server = http_server(app)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
     thread.start()
     try:

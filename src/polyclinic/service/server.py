@@ -4,6 +4,7 @@ import socket
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from polyclinic.core.errors import Unavailable
 
@@ -11,6 +12,32 @@ from polyclinic.core.errors import Unavailable
 KEEP_ALIVE_S = 75
 #: How long a stopping service may take for what it accepted.
 GRACE_S = 20
+#: More than this beside the body, in a request's headers or trailers, is refused.
+MAX_HEAD_BYTES = 64 * 2**10
+
+
+class BoundedHead(HttpToolsProtocol):
+    """HTTP/1.1 that refuses headers without end, which httptools alone would keep in memory."""
+
+    _beside_body = 0
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, unless what was read before held too much that is no body."""
+        if self._beside_body > MAX_HEAD_BYTES:
+            self.send_400_response("The headers are too large.")
+            return
+        self._beside_body += len(data)
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._beside_body = 0
+        super().on_message_begin()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of its body was read."""
+        self._beside_body = 0
+        super().on_body(body)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -32,15 +59,20 @@ def listen(host: str, port: int) -> socket.socket:
     return bound
 
 
-def run(app: ASGIApp, host: str, port: int) -> None:
-    """Serve `app` until SIGINT or SIGTERM, then finish what was accepted."""
-    bound = listen(host, port)
+def http_server(app: ASGIApp) -> uvicorn.Server:
+    """The server of `app`: its log is ours, its patience bounded."""
     config = uvicorn.Config(
         app,
+        http=BoundedHead,
         access_log=False,
         log_config=None,
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
-    uvicorn.Server(config).run(sockets=[bound])
+    return uvicorn.Server(config)
+
+
+def run(app: ASGIApp, host: str, port: int) -> None:
+    """Serve `app` until SIGINT or SIGTERM, then finish what was accepted."""
+    http_server(app).run(sockets=[listen(host, port)])

@@ -18,6 +18,9 @@ from polyclinic.learning.train.checkpoint import Epoch, Progress
 from polyclinic.learning.train.classification import Classification
 from polyclinic.learning.train.trainer import train as minimise
 
+#: What of a recipe decides the weights; the rest can change without training anew.
+DECISIVE = {"seed", "data", "model", "init", "augment", "train", "tune"}
+
 
 def build(recipe: ImageRecipe, dataset: Dataset) -> Network:
     """Step 2: the recipe's network, initialised as it says."""
@@ -63,8 +66,9 @@ def train(
 
 
 def run_id(recipe: ImageRecipe, dataset: Dataset) -> str:
-    """What identifies a run: the digest of recipe, data and this release."""
-    parts = (recipe.model_dump_json(), dataset.digest(), package_version("polyclinic"))
+    """What identifies a run: the digest of all that decides its weights."""
+    decisive = recipe.model_dump_json(include=DECISIVE)
+    parts = (decisive, dataset.digest(), package_version("polyclinic"))
     return sha256("\n".join(parts).encode())[:16]
 
 

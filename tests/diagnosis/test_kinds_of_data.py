@@ -16,6 +16,7 @@ from PIL import Image
 from trained_spots import Silence
 
 from pictures import RECIPE, encode
+from polyclinic.core.errors import InvalidInput
 from polyclinic.core.prediction import Prediction
 from polyclinic.core.settings import Settings
 from polyclinic.diagnosis.imaging.classifier import ImageClassifier
@@ -110,6 +111,11 @@ def test_several_labels_a_picture_are_found_each_on_its_own(tmp_path: Path) -> N
     card = model_card(version, registry.evaluations(version), ())
     for page in (card.markdown(), card.html()):
         assert "All labels right" in page
+
+
+def test_a_recipe_must_know_that_there_are_several_labels_a_picture(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="several labels a picture"):
+        trained(tmp_path, marked)
 
 
 def test_grades_in_colour_are_measured_as_grades(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from polyclinic.core.errors import QualityRefused
 from polyclinic.core.prediction import Coding
 from polyclinic.learning.prepare.dataset import Dataset, Part
-from polyclinic.learning.prepare.issues import MAX_ROWS
 from polyclinic.learning.prepare.label_checks import imbalance, label_shift
 from polyclinic.learning.prepare.quality import QualityReport, check_quality
 from polyclinic.learning.prepare.repeats import without_leaks
@@ -92,12 +91,12 @@ def test_inputs_that_are_not_finite_are_an_error_naming_rows() -> None:
     assert (issue.check, issue.severity, issue.rows) == ("not_finite", "error", (7, 9))
 
 
-def test_blank_inputs_are_a_warning_naming_at_most_some_rows() -> None:
+def test_blank_inputs_are_a_warning_naming_rows() -> None:
     bad = part(100, 0)
     bad.x[10:50] = np.arange(40)[:, None, None, None]
     (issue,) = check_quality(dataset(train=bad)).issues
     assert (issue.check, issue.severity) == ("blank", "warning")
-    assert issue.rows == tuple(range(10, 10 + MAX_ROWS))
+    assert issue.rows == tuple(range(10, 50))
     assert "40 inputs" in issue.detail
 
 

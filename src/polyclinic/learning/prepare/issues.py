@@ -7,15 +7,12 @@ from polyclinic.core.frozen import Frozen
 
 Severity = Literal["error", "warning"]
 
-#: An issue names at most this many rows; its detail says how many there are.
-MAX_ROWS = 20
-
 
 class QualityIssue(Frozen):
     """Something wrong: found by which check, and where: in a part, or two of them.
 
     An `error` makes the data unfit to learn from or to judge by; a `warning` must be known. `rows`
-    are those of `part`.
+    are those of `part`; `files` are those that are no rows, since they were left out.
     """
 
     check: str
@@ -24,6 +21,7 @@ class QualityIssue(Frozen):
     detail: str
     rows: tuple[int, ...] = ()
     part: str = ""
+    files: tuple[str, ...] = ()
 
 
 def issue(
@@ -34,8 +32,8 @@ def issue(
     rows: Iterable[Any] | None = None,
     part: str = "",
 ) -> QualityIssue:
-    """An issue that names the first of its rows, of `part`, or else of the one part it is in."""
-    named = tuple(int(row) for row in rows)[:MAX_ROWS] if rows is not None else ()
+    """An issue that names its rows, of `part`, or else of the one part it is in."""
+    named = tuple(int(row) for row in rows) if rows is not None else ()
     return QualityIssue(
         check=check, severity=severity, where=where, detail=detail, rows=named, part=part or where
     )

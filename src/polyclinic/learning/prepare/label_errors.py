@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from polyclinic.core.errors import InvalidInput
 from polyclinic.learning.labels import multi_label
 from polyclinic.learning.prepare.dataset import Dataset, Part
-from polyclinic.learning.prepare.issues import QualityIssue
+from polyclinic.learning.prepare.issues import QualityIssue, issue
 
 Floats = NDArray[np.float64]
 Exclusive = NDArray[np.int64]
@@ -147,15 +147,7 @@ def _suspects(dataset: Dataset, x: NDArray[Any], y: Exclusive, of: str) -> Itera
             detail = (
                 f"{mine.size} labels of {len(part)} look wrong{of}; the likeliest errors first."
             )
-            # All of them: each is to be looked at.
-            yield QualityIssue(
-                check="suspect_labels",
-                severity="warning",
-                where=name,
-                detail=detail,
-                rows=tuple(mine.tolist()),
-                part=name,
-            )
+            yield issue("suspect_labels", "warning", name, detail, mine)
 
 
 def _patients(*parts: Part, rows: Exclusive) -> NDArray[Any] | None:

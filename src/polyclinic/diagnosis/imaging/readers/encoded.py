@@ -38,6 +38,9 @@ def read_encoded(data: bytes, max_pixels: int) -> Picture:
             refuse_large(*image.size, max_pixels)
             pages = getattr(image, "is_animated", False)
             image.load()
+            # Pillow is content once it has every pixel; but then nothing vouches for the last ones.
+            if image.format == "PNG" and data.rfind(b"IEND") < 0:
+                raise InvalidInput("The picture is cut short: its end is missing.")
             ImageOps.exif_transpose(image, in_place=True)
     except UnidentifiedImageError:
         raise UnsupportedInput(

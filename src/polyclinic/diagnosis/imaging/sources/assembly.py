@@ -1,8 +1,9 @@
 """From a listing to a data set: every file read, every row in a place that its content gives it."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +22,12 @@ from polyclinic.diagnosis.imaging.sources.people import (
 )
 from polyclinic.learning.labels import Labels
 from polyclinic.learning.prepare.dataset import Dataset, Part
-from polyclinic.learning.prepare.issues import MAX_ROWS, QualityIssue
+from polyclinic.learning.prepare.issues import QualityIssue
 
 #: With a larger share of files that cannot be read, something is wrong with the source as a whole.
 MAX_UNREADABLE = 0.1
+#: So many of those files are named, with the reason.
+NAMED = 20
 #: The side of the pictures where nobody says one: small enough for a processor alone.
 DEFAULT_SIZE = 64
 
@@ -59,15 +62,16 @@ def assemble(
     named = [_named(entry, wanted.multi_label) for entry in entries]
     labels, indices = label_indices(named, wanted.labels, where)
     rows: list[_Row] = []
-    unreadable: list[str] = []
+    unreadable: dict[str, str] = {}
     for number, (entry, index) in enumerate(zip(entries, indices, strict=True), start=1):
         try:
             rows.append(_read(entry, index, wanted))
         except PolyclinicError as error:
-            unreadable.append(f"{entry.name} ({error.detail})")
+            unreadable[entry.name] = error.detail
         progress(number, len(entries))
     if not rows:
-        raise InvalidInput(f"No picture can be read: {unreadable[0]}.", where=where)
+        name, why = next(iter(unreadable.items()))
+        raise InvalidInput(f"No picture can be read: {name} ({why}).", where=where)
     rows.sort(key=lambda row: (row.content, row.y))
     y = _labels(rows, len(labels), wanted.multi_label)
     patient = np.array([row.patient or row.content for row in rows])
@@ -146,15 +150,19 @@ def _groups(values: NDArray[np.str_]) -> bool:
     return len(np.unique(values)) <= MAX_GROUPS
 
 
-def _unreadable_issue(unreadable: Sequence[str], files: int, where: str) -> Iterator[QualityIssue]:
+def _unreadable_issue(
+    unreadable: Mapping[str, str], files: int, where: str
+) -> Iterator[QualityIssue]:
+    """The files that cannot be read, each with its reason."""
     if unreadable:
-        named = "; ".join(unreadable[:MAX_ROWS])
-        more = f"; and {len(unreadable) - MAX_ROWS} more" if len(unreadable) > MAX_ROWS else ""
+        named = "; ".join(f"{name} ({why})" for name, why in islice(unreadable.items(), NAMED))
+        more = f"; and {len(unreadable) - NAMED} more" if len(unreadable) > NAMED else ""
         yield QualityIssue(
             check="unreadable",
             severity="error" if len(unreadable) > MAX_UNREADABLE * files else "warning",
             where=where,
             detail=f"{len(unreadable)} of {files} files were left out: {named}{more}",
+            files=tuple(unreadable),
         )
 
 

@@ -49,6 +49,13 @@ def prepare(
         progress=progress,
     )
     whole = found.dataset
+    if whole.multi_label != recipe.data.multi_label:
+        several, says = ("several labels", "true") if whole.multi_label else ("one label", "false")
+        raise InvalidInput(
+            f"The data has {several} a picture.",
+            where="data.multi_label",
+            remedy=f"Say `multi_label: {says}`.",
+        )
     recipe.check_labels(whole.labels)
     dataset = without_leaks(whole)
     report = check_quality(dataset)

@@ -136,6 +136,19 @@ def test_data_of_another_size_is_fitted_as_when_serving(trained: Trained) -> Non
     assert (evaluation.part, evaluation.examples) == ("external", 8)
 
 
+def test_pictures_from_elsewhere_raise_the_shift_alarm_in_the_card(trained: Trained) -> None:
+    arrays = {}
+    for seed, part in enumerate(("train", "val", "test"), start=30):
+        pictures, arrays[f"{part}_labels"] = spots(60, seed)
+        arrays[f"{part}_images"] = 255 - pictures
+    path = trained.data.parent / "inverted.npz"
+    np.savez(path, **arrays)
+    elsewhere = evaluate_file(trained.registry, trained.version, path, "tester")
+    assert any("shift alarm" in note for note in elsewhere.notes)
+    own = evaluate_file(trained.registry, trained.version, trained.data, "tester")
+    assert not any("shift alarm" in note for note in own.notes)
+
+
 def test_serving_imports_neither_torch_nor_sklearn_nor_scipy() -> None:
     script = (
         "import sys; import polyclinic.diagnosis.imaging.classifier;"

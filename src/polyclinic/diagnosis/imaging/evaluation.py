@@ -1,6 +1,6 @@
 """How good an image model is on a set of pictures: the figures of its card."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -12,9 +12,11 @@ from polyclinic.core.errors import InvalidInput
 from polyclinic.core.evaluation import CorruptionResult, Evaluation, Robustness
 from polyclinic.diagnosis.imaging.classifier import ImageClassifier
 from polyclinic.diagnosis.imaging.corruptions import corruptions
+from polyclinic.diagnosis.imaging.shift import read_reference
 from polyclinic.diagnosis.imaging.source import read_source
 from polyclinic.learning.evaluate.classification import Answers, evaluate_classification
 from polyclinic.learning.prepare.dataset import Dataset, Part
+from polyclinic.learning.trust.label_shift import ALARM
 from polyclinic.registry.store import Registry
 from polyclinic.registry.version import ModelVersion
 
@@ -83,6 +85,21 @@ def _robustness(model: ImageClassifier, part: Part) -> Robustness:
     )
 
 
+def _alarm(
+    registry: Registry, version: ModelVersion, model: ImageClassifier, part: Part
+) -> Iterator[str]:
+    """A note where pictures differ from those that the model's promises were fitted on."""
+    reference = read_reference(registry, version)
+    if reference is None or len(part) < 2:
+        return
+    p_value = reference.p_value(model.score(part.x).features)
+    if p_value <= ALARM:
+        yield (
+            f"These pictures differ from those of the validation part (shift alarm, p = "
+            f"{p_value:.3f}): calibration and coverage, fitted there, need not hold here."
+        )
+
+
 def balanced_error(present: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
     """1 less balanced accuracy of calls (n, f) of f findings: the mean over findings.
 
@@ -123,7 +140,10 @@ def evaluate_file(registry: Registry, version: ModelVersion, path: Path, by: str
     own = dataset.test.digest() == manifest.data.part_digests.get("test")
     if own:
         registry.open_test(version, manifest.data.digest, by)
-    notes = [issue.detail for issue in found.issues]
+    notes = [
+        *(issue.detail for issue in found.issues),
+        *_alarm(registry, version, model, dataset.test),
+    ]
     evaluation = evaluate(model, dataset, dataset.test, "test" if own else "external", notes)
     if own:
         its_own = {"dataset": manifest.data.name, "dataset_digest": manifest.data.digest}

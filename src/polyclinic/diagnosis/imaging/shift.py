@@ -84,14 +84,13 @@ def site_shift(
     than two are left, `NotFound` where the version has no reference to compare with.
     """
     model = ImageClassifier.load(registry, version)
-    stored = registry.load(version).get(SHIFT_FILE)
-    if stored is None:
+    reference = read_reference(registry, version)
+    if reference is None:
         raise NotFound(
             "The model was made without a reference to compare a site with.",
             where=str(version),
             remedy="Train it anew with this release.",
         )
-    reference = ShiftReference.from_arrays(safetensors.numpy.load(stored))
     refused: dict[str, str] = {}
     features, probabilities, unfamiliar = [], [], 0
     files = _files(paths)
@@ -120,6 +119,15 @@ def site_shift(
         estimate=estimate,
         refused=refused,
     )
+
+
+def read_reference(registry: Registry, version: ModelVersion) -> ShiftReference | None:
+    """The held-out inputs to compare with; None for a version that was made without.
+
+    Raises `IntegrityError` where the file is not what the manifest says.
+    """
+    stored = registry.load(version).get(SHIFT_FILE)
+    return None if stored is None else ShiftReference.from_arrays(safetensors.numpy.load(stored))
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:

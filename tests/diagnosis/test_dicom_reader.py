@@ -19,7 +19,7 @@ from polyclinic.core.errors import PolyclinicError, UnsupportedInput
 from polyclinic.diagnosis.imaging.reader import open_picture
 from polyclinic.diagnosis.imaging.readers.picture import Picture
 
-LIMIT = 10**6
+LIMIT = 10**7
 #: Files that come with pydicom: every way of compressing, of colour and of storing that is read.
 SAMPLES = (
     *("CT_small.dcm", "MR_small.dcm", "MR_small_implicit.dcm", "MR_small_bigendian.dcm"),

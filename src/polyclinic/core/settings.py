@@ -36,7 +36,7 @@ class Settings(BaseSettings):
     max_batch: int = Field(default=32, ge=1)
     max_upload_bytes: int = Field(default=32 * 2**20, ge=1)
     max_items: int = Field(default=64, ge=1)
-    max_pixels: int = Field(default=64 * 10**6, ge=1)
+    max_pixels: int = Field(default=48 * 10**6, ge=1)
     max_queue: int = Field(default=512, ge=1)
     image_model: str = "chest-xray-pneumonia"
 

@@ -127,19 +127,24 @@ def _small(dataset: Dataset, keyword: str) -> bool:
 
 
 def _inflated(packed: memoryview) -> bytes:
-    """Raw deflate (PS3.5, section A.5), a block at a time so that the bound holds in memory."""
+    """Raw deflate (PS3.5, section A.5), inflated once to know its size, and then into just that."""
+    size = 0
+    for block in _blocks(packed):
+        size += len(block)
+        if size > MAX_INFLATED_BYTES:
+            raise InputTooLarge(
+                f"The deflated DICOM file is larger than {MAX_INFLATED_BYTES:,} bytes.",
+                remedy="Send it uncompressed, or as JPEG 2000.",
+            )
+    return zlib.decompress(packed, -zlib.MAX_WBITS, size)
+
+
+def _blocks(packed: memoryview) -> Iterator[bytes]:
     inflator = zlib.decompressobj(-zlib.MAX_WBITS)
-    whole = io.BytesIO()
     rest: bytes | memoryview = packed
     while not inflator.eof:
         block = inflator.decompress(rest, _BLOCK)
         rest = inflator.unconsumed_tail
         if not block and not rest:
             raise InvalidInput("The deflated DICOM file is cut short.")
-        if whole.tell() + len(block) > MAX_INFLATED_BYTES:
-            raise InputTooLarge(
-                f"The deflated DICOM file is larger than {MAX_INFLATED_BYTES:,} bytes.",
-                remedy="Send it uncompressed, or as JPEG 2000.",
-            )
-        whole.write(block)
-    return whole.getvalue()
+        yield block

@@ -25,6 +25,9 @@ from polyclinic.diagnosis.imaging.readers.run_lengths import run_lengths
 #: A frame is one fragment or a few; a cine loop has some thousand frames.
 MAX_FRAGMENTS = 20_000
 
+#: By samples and bits, how many grey pixels of 8 bits in a PNG a pixel counts as.
+_WEIGHTS = {(1, 8): 2, (1, 16): 3, (3, 8): 4, (3, 16): 8}
+
 _J2K = {JPEG2000Lossless, JPEG2000}
 _BY_PILLOW = {JPEGBaseline8Bit, JPEGExtended12Bit} | _J2K
 
@@ -50,7 +53,7 @@ def read_frame(dataset: Dataset, max_pixels: int) -> Frame:
     rows, columns = whole(dataset, "Rows"), whole(dataset, "Columns")
     samples, bits = whole(dataset, "SamplesPerPixel", 1), whole(dataset, "BitsAllocated")
     frames = whole(dataset, "NumberOfFrames", 1)
-    refuse_large(columns, rows, max_pixels)
+    refuse_large(columns, rows, max_pixels, _WEIGHTS.get((samples, bits), 1))
     if samples not in (1, 3) or bits not in (8, 16):
         raise UnsupportedInput(
             f"Pixels of {samples} samples of {bits} bits are not read here.", where="BitsAllocated"
@@ -100,8 +103,9 @@ def _decompressed(dataset: Dataset, number: int, frames: int, shape: tuple[int, 
 
 
 def _decoded(dataset: Dataset, number: int, frames: int, plugin: str) -> Frame:
+    in_place: dict[str, Any] = {"view_only": True}  # pixels that need no decoding are not copied
     pixels, properties = get_decoder(dataset.file_meta.TransferSyntaxUID).as_array(
-        dataset, index=number, raw=True, decoding_plugin=plugin
+        dataset, index=number, raw=True, decoding_plugin=plugin, **in_place
     )
     return Frame(pixels, str(properties["photometric_interpretation"]), number, frames)
 

@@ -1,10 +1,11 @@
 """From stored values to 8-bit tones, as a viewer shows them (PS3.3, C.11.1, C.11.2, C.7.6.3).
 
 At most 16 bits are stored, so a table of every possible value is made once and the pixels looked up
-in it: five bytes of memory a pixel of 16 bits, whatever the transformations.
+in it: three bytes of memory a pixel of 16 bits, whatever the transformations.
 """
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,21 @@ from polyclinic.diagnosis.imaging.readers.dicom_file import damage_named
 from polyclinic.diagnosis.imaging.readers.dicom_frame import Frame, whole
 
 Values = NDArray[np.float64]
-#: Places in a table of stored values, (rows, columns).
-Places = NDArray[np.unsignedinteger[Any]]
+
+
+class Places(NamedTuple):
+    """Where each pixel's value stands in a table of all values from the `least` on.
+
+    pixels: (rows, columns). The places themselves are made a row at a time.
+    """
+
+    pixels: NDArray[np.unsignedinteger[Any]]
+    least: np.unsignedinteger[Any]
+
+    def rows(self) -> Iterator[NDArray[np.unsignedinteger[Any]]]:
+        """The places of each row (columns,); right for signed values, too, as differences wrap."""
+        for row in self.pixels:
+            yield row - self.least
 
 
 def as_image(frame: Frame, dataset: Dataset) -> Image.Image:
@@ -28,14 +42,14 @@ def as_image(frame: Frame, dataset: Dataset) -> Image.Image:
         mode = "YCbCr" if photometric.startswith("YBR") else "RGB"
         if photometric not in ("RGB", "YBR_FULL", "YBR_FULL_422"):
             raise UnsupportedInput("These colours are not read here.", where=photometric)
-        surplus = whole(dataset, "BitsStored") - 8
-        colours = (pixels >> max(surplus, 0)).astype(np.uint8)
-        return Image.fromarray(colours, mode).convert("RGB")
+        surplus = max(whole(dataset, "BitsStored") - 8, 0)
+        colours = (pixels >> surplus if surplus else pixels).astype(np.uint8, copy=False)
+        image = Image.fromarray(colours, mode)
+        return image if mode == "RGB" else image.convert("RGB")
     least = int(pixels.min())
     stored = np.arange(least, int(pixels.max()) + 1)
     unsigned = np.dtype(f"u{pixels.itemsize}")
-    # Of signed values too, since differences wrap around.
-    places = pixels.view(unsigned) - unsigned.type(least % 2 ** (8 * pixels.itemsize))
+    places = Places(pixels.view(unsigned), unsigned.type(least % 2 ** (8 * pixels.itemsize)))
     if photometric == "PALETTE COLOR":
         return Image.fromarray(_at(_palette(stored, dataset), places))
     if photometric not in ("MONOCHROME1", "MONOCHROME2"):
@@ -49,9 +63,9 @@ def as_image(frame: Frame, dataset: Dataset) -> Image.Image:
 
 
 def _at(table: NDArray[np.uint8], places: Places) -> NDArray[np.uint8]:
-    """The table's entries at places (rows, columns); a row at a time, as an index costs 8 bytes."""
-    found = np.empty((*places.shape, *table.shape[1:]), dtype=np.uint8)
-    for row, of_row in zip(found, places, strict=True):
+    """The table's entries (rows, columns[, 3]); a row at a time, as an index costs 8 bytes."""
+    found = np.empty((*places.pixels.shape, *table.shape[1:]), dtype=np.uint8)
+    for row, of_row in zip(found, places.rows(), strict=True):
         row[:] = table[of_row]
     return found
 
@@ -77,7 +91,7 @@ def _tones(stored: NDArray[np.int64], places: Places, dataset: Dataset, number: 
         function = str(window.get("VOILUTFunction") or "LINEAR")
         return _window(values, _first(window.WindowCenter), _first(window.WindowWidth), function)
     seen = np.zeros(len(stored), dtype=bool)
-    for row in places:
+    for row in places.rows():
         seen[row] = True
     padding = dataset.get("PixelPaddingValue")
     if padding is not None:

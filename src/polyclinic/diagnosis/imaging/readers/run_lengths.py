@@ -21,11 +21,11 @@ def run_lengths(frame: bytes, shape: tuple[int, int, int], bits: int) -> NDArray
     if segments != samples * bits // 8:
         raise InvalidInput("The run lengths are of other samples than the header says.")
     ends = (*starts[1:segments], len(frame))
-    planes = np.zeros((samples, rows, columns), dtype=f"u{bits // 8}")
+    planes = np.zeros((samples, rows, columns, bits // 8), dtype=np.uint8)
     for number, (start, end) in enumerate(zip(starts, ends, strict=False)):
         line = Image.frombytes("L", (rows * columns, 1), frame[start:end], "packbits", "L")
         # The most significant byte of a sample comes first.
         sample, byte = divmod(number, bits // 8)
-        shift = bits - 8 - 8 * byte
-        planes[sample] |= np.asarray(line, planes.dtype).reshape(rows, columns) << shift
-    return planes[0] if samples == 1 else planes.transpose(1, 2, 0)
+        planes[sample, :, :, -1 - byte] = np.asarray(line).reshape(rows, columns)
+    values = planes.view(f"<u{bits // 8}")[..., 0]
+    return values[0] if samples == 1 else values.transpose(1, 2, 0)

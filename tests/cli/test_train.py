@@ -126,6 +126,20 @@ def test_tuning_chooses_the_better_network_and_the_recipe_kept_says_so(home: Pat
     assert (home / "runs" / "tuning.db").exists()
 
 
+def test_weights_of_one_recipe_are_where_another_starts(home: Path) -> None:
+    short = RECIPE.replace("epochs: 6", "epochs: 1")
+    (home / "first.yaml").write_text(short.replace("name: spots", "name: spots-first"))
+    command = ("train", home / "first.yaml", "--data", home / "spots.npz")
+    assert polyclinic(home, *command, "--weights", home / "w.safetensors").returncode == 0
+    tuned = short.replace("name: spots", "name: spots-tuned-on")
+    tuned += "init: {pretrained: w.safetensors, frozen: true}\n"
+    (home / "second.yaml").write_text(tuned)
+    done = polyclinic(home, "train", home / "second.yaml", "--data", home / "spots.npz", "--json")
+    assert done.returncode == 0, done.stderr
+    shown = polyclinic(home, "models", "show", "spots-tuned-on@candidate", "--json")
+    assert "frozen: true" in json.loads(shown.stdout)["recipe"]
+
+
 def test_what_was_trained_last_is_the_candidate(home: Path) -> None:
     again = RECIPE.replace("name: spots", "name: spots-again").replace("epochs: 6", "epochs: 1")
     versions = []

@@ -22,6 +22,10 @@ def train(
     data: Annotated[
         Path | None, typer.Option(help="The data file, instead of the recipe's own.")
     ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="A file for the trained weights, which another recipe can start from."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Carry a recipe through the five steps and register the model version that comes of it.
@@ -41,7 +45,7 @@ def train(
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[said]}"))
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as progress:
         listener = _Watcher(progress, image_recipe.train.epochs)
-        version = run(image_recipe, data, recipe.parent, open_registry(), listener)
+        version = run(image_recipe, data, recipe.parent, open_registry(), listener, weights)
     if as_json:
         print_json({"model": version.identity, "validation": version.manifest.validation})
         return

@@ -11,6 +11,7 @@ from polyclinic.diagnosis.imaging.steps.register import register
 from polyclinic.diagnosis.imaging.steps.train import build, run_folder, train
 from polyclinic.diagnosis.imaging.steps.trust import fit_trust
 from polyclinic.learning.build.initialise import pinned
+from polyclinic.learning.build.weights import save_weights
 from polyclinic.learning.train.checkpoint import Epoch
 from polyclinic.registry.store import Registry
 from polyclinic.registry.version import ModelVersion
@@ -33,13 +34,19 @@ class Listener(Protocol):
 
 
 def run(
-    recipe: ImageRecipe, data: Path | None, folder: Path, registry: Registry, listen: Listener
+    recipe: ImageRecipe,
+    data: Path | None,
+    folder: Path,
+    registry: Registry,
+    listen: Listener,
+    weights: Path | None = None,
 ) -> ModelVersion:
     """Carry a recipe through the five steps and register the model version that comes of it.
 
     `data`, or else the recipe's own path, relative to its `folder`, is the data. A run that was
     stopped goes on where it stopped. The test part's labels stay unread but for the quality gate's
-    counts: `evaluation.evaluate_file` opens it.
+    counts: `evaluation.evaluate_file` opens it. Into `weights` go those of the first member, for
+    another recipe to start from.
     """
     check_space(recipe)
     recipe = recipe.model_copy(update={"init": pinned(recipe.init, folder)})
@@ -62,6 +69,8 @@ def run(
         listen.step("train" + which)
         progress.append(train(member, dataset, network, listen.epoch))
         networks.append(network.eval())
+    if weights is not None:
+        save_weights(networks[0], weights)
     listen.step("evaluate")
     model = fit_trust(recipe, dataset, networks)
     listen.step("serve")

@@ -64,7 +64,7 @@ def main(reference: str) -> None:
 
 def answer(model: ImageClassifier, batch: NDArray[np.uint8], digests: list[str]) -> None:
     """All that the model says of a batch."""
-    model.predictions(batch, model.score(batch), digests)
+    model.predictions(model.score(batch), digests)
 
 
 def seconds(run: Callable[[], object]) -> float:

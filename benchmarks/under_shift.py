@@ -20,9 +20,9 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
+from polyclinic.diagnosis.answers import SHIFT_FILE
 from polyclinic.diagnosis.imaging.classifier import ImageClassifier
 from polyclinic.diagnosis.imaging.source import read_source
-from polyclinic.diagnosis.imaging.spec import SHIFT_FILE
 from polyclinic.learning.evaluate.bootstrap import bootstrap
 from polyclinic.learning.evaluate.metrics import binary_metrics
 from polyclinic.learning.evaluate.selective import evaluate_selection, surest_label

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from PIL import Image
+from PIL import ExifTags, Image
 
 from pictures import encode, spots
 from polyclinic.core.errors import InputTooLarge, InvalidInput, PolyclinicError, UnsupportedInput
@@ -34,6 +34,11 @@ def test_every_grey_png_survives_reading(pixels: np.ndarray) -> None:
 
 def test_sixteen_bits_keep_their_upper_eight() -> None:
     assert (read(encode(PICTURE.astype(np.uint16) * 256 + 7))[0] == PICTURE).all()
+
+
+def test_sixteen_bits_of_many_rows_keep_their_upper_eight() -> None:
+    tall = np.arange(200 * 4, dtype=np.uint16).reshape(200, 4) * 80
+    assert (np.asarray(open_picture(encode(tall), LIMIT).image) == tall >> 8).all()
 
 
 def test_the_centred_square_of_a_wide_picture_is_taken() -> None:
@@ -83,6 +88,50 @@ def test_a_huge_picture_is_refused_by_its_header_before_any_pixel_is_decoded() -
     bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows)
     with pytest.raises(InputTooLarge):
         read(bomb)
+
+
+def test_a_colour_pixel_counts_as_the_memory_that_it_takes() -> None:
+    grey = np.tile(PICTURE, (50, 50))
+    assert open_picture(encode(grey), grey.size).image.size == grey.shape
+    with pytest.raises(InputTooLarge, match=f"at most {grey.size // 4:,} "):
+        open_picture(encode(np.stack([grey] * 3, axis=2)), grey.size)
+
+
+def jpeg(side: int = 400, **options: object) -> bytes:
+    tones = np.broadcast_to(np.linspace(0, 255, side).astype(np.uint8), (side, side))
+    buffer = io.BytesIO()
+    colours = np.stack([tones, tones.T, tones // 2], axis=2)
+    Image.fromarray(colours).save(buffer, "JPEG", **options)
+    return buffer.getvalue()
+
+
+def test_a_large_jpeg_is_read_at_half_its_size_which_is_said() -> None:
+    whole, half = open_picture(jpeg(), 400 * 400 * 4), open_picture(jpeg(), 400 * 400)
+    assert (whole.image.size, half.image.size) == ((400, 400), (200, 200))
+    assert whole.notes == ()
+    assert "half" in half.notes[0]
+    difference = whole.fitted(3, 28).astype(int) - half.fitted(3, 28)
+    assert np.abs(difference).max() <= 2
+    with pytest.raises(InputTooLarge):
+        open_picture(jpeg(), 400 * 400 - 1)
+
+
+def test_a_jpeg_of_several_scans_counts_for_more() -> None:
+    several = jpeg(progressive=True)
+    assert open_picture(several, 400 * 400 * 7).image.size == (400, 400)
+    assert open_picture(several, 400 * 400 * 4).image.size == (200, 200)
+    with pytest.raises(InputTooLarge):
+        open_picture(several, 400 * 400 * 3)
+
+
+def test_a_picture_to_be_turned_counts_twice() -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    buffer = io.BytesIO()
+    Image.fromarray(np.tile(PICTURE, (1, 2))).save(buffer, "PNG", exif=exif)
+    assert open_picture(buffer.getvalue(), 16 * 32 * 2).image.size == (16, 32)
+    with pytest.raises(InputTooLarge):
+        open_picture(buffer.getvalue(), 16 * 32 * 2 - 1)
 
 
 @given(st.binary(max_size=200), st.integers(0, 150))

@@ -14,7 +14,7 @@ from polyclinic.core.evaluation import OperatingPoint
 from polyclinic.core.prediction import Coding, Prediction, Reweighting
 from polyclinic.diagnosis.imaging.classifier import ImageClassifier
 from polyclinic.diagnosis.imaging.shift import site_shift
-from polyclinic.diagnosis.imaging.site import Site
+from polyclinic.diagnosis.site import Site
 
 LABELS = tuple(Coding(system="urn:test", code=code, display=code) for code in ("none", "spot"))
 

@@ -7,18 +7,18 @@ from pydantic import Field, model_validator
 
 from polyclinic.core.errors import InvalidInput
 from polyclinic.core.frozen import Frozen
-from polyclinic.core.prediction import Coding, Fraction
+from polyclinic.core.prediction import Coding
 from polyclinic.diagnosis.imaging.augment import AugmentSettings
 from polyclinic.diagnosis.imaging.gate import Accepts
 from polyclinic.diagnosis.imaging.networks import NetworkSettings
 from polyclinic.diagnosis.imaging.networks.residual import ResidualSettings
 from polyclinic.diagnosis.imaging.networks.simple_cnn import SimpleCnnSettings
 from polyclinic.diagnosis.imaging.spec import ExplanationMethod
+from polyclinic.diagnosis.trust import TrustSettings
 from polyclinic.learning.build.initialise import Init
 from polyclinic.learning.recipe import override, parse_recipe
 from polyclinic.learning.train.settings import TrainSettings
 from polyclinic.learning.train.tuning import TuneSettings
-from polyclinic.learning.trust.operating_points import parse_operating_point
 from polyclinic.registry.manifest import NAME, CardText
 
 
@@ -86,32 +86,10 @@ class DataSettings(Frozen):
         return self
 
 
-class TrustSettings(Frozen):
-    """How scores become answers; everything here is fitted on the validation part.
+class ImageTrustSettings(TrustSettings):
+    """`TrustSettings`, and how evidence is found (`spec.ExplanationMethod`)."""
 
-    `operating_point` names the one that decides, before the test part is opened; `operating_points`
-    are reported. `familiarity`: an input whose p-value is not higher is unfamiliar. `explanation`:
-    how evidence is found (`spec.ExplanationMethod`).
-    """
-
-    calibration: tuple[Literal["temperature", "platt", "isotonic"], ...] = ("temperature",)
-    operating_point: str = "youden"
-    operating_points: tuple[str, ...] = ("argmax", "youden", "sensitivity@0.95", "specificity@0.95")
-    conformal: Literal["marginal", "class-conditional"] = "class-conditional"
-    coverage: Fraction = 0.9
-    familiarity: Fraction = 0.01
     explanation: ExplanationMethod = "masking"
-
-    @model_validator(mode="after")
-    def _decides_by_a_reported_point(self) -> "TrustSettings":
-        if self.operating_point not in self.operating_points:
-            raise ValueError(f"operating_points must include {self.operating_point!r}")
-        for name in self.operating_points:
-            try:
-                parse_operating_point(name)
-            except InvalidInput as error:
-                raise ValueError(f"{error.detail} {error.remedy or ''}") from None
-        return self
 
 
 #: What `auto` tries unless told otherwise, the quickest first.
@@ -159,7 +137,7 @@ class ImageRecipe(Frozen):
     augment: AugmentSettings = AugmentSettings()
     train: TrainSettings = TrainSettings()
     tune: TuneSettings | None = None
-    trust: TrustSettings = TrustSettings()
+    trust: ImageTrustSettings = ImageTrustSettings()
     serve: ServeSettings = ServeSettings()
     card: CardText
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from polyclinic.core.errors import Conflict, InvalidInput, NotFound, PolyclinicError
 from polyclinic.core.prediction import Coding, Reweighting
 from polyclinic.core.settings import settings
+from polyclinic.diagnosis.answers import SHIFT_FILE
 from polyclinic.diagnosis.imaging.classifier import ImageClassifier
 from polyclinic.diagnosis.imaging.gate import admit
 from polyclinic.diagnosis.imaging.reader import open_picture
-from polyclinic.diagnosis.imaging.spec import SHIFT_FILE
 from polyclinic.learning.trust.label_shift import (
     ALARM,
     Method,

@@ -1,13 +1,7 @@
 """Step 4, second half, and step 5: measure on validation, and store the version to serve."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version as package_version
-from platform import python_version
 
-import yaml
-
-from polyclinic.core.digest import sha256
 from polyclinic.core.prediction import ModelIdentity
 from polyclinic.diagnosis.imaging.classifier import ImageClassifier
 from polyclinic.diagnosis.imaging.evaluation import evaluate
@@ -15,18 +9,14 @@ from polyclinic.diagnosis.imaging.recipe import ImageRecipe
 from polyclinic.diagnosis.imaging.spec import KIND
 from polyclinic.diagnosis.imaging.steps.prepare import Prepared
 from polyclinic.diagnosis.imaging.steps.trust import Model
+from polyclinic.diagnosis.register import CHOSEN_HERE
+from polyclinic.diagnosis.register import register as register_version
 from polyclinic.learning.train.checkpoint import Progress
-from polyclinic.registry.manifest import Artefact, DataUse, Manifest
 from polyclinic.registry.store import Registry
 from polyclinic.registry.version import ModelVersion
 
 #: The packages whose versions decide what a training run gives.
 MAKERS = ("polyclinic", "torch", "numpy", "onnx", "onnxruntime", "scikit-learn")
-
-CHOSEN_HERE = (
-    "Calibration, thresholds, conformal sets, familiarity and the best epoch were fitted on this "
-    "part: its figures flatter the model."
-)
 
 
 def register(
@@ -42,45 +32,22 @@ def register(
     unnamed = ModelIdentity(name=recipe.name, version="", digest="")
     classifier = ImageClassifier.of_files(unnamed, dataset.labels, model.spec, model.files)
     said = (CHOSEN_HERE, *notes, *prepared.notes)
-    validation = evaluate(classifier, dataset, dataset.validation, "validation", said)
-    manifest = Manifest(
+    return register_version(
+        registry,
         name=recipe.name,
         kind=KIND,
-        created=datetime.now(UTC),
         licence=recipe.licence,
-        labels=dataset.labels,
-        artefacts={
-            name: Artefact(digest=sha256(data), size=len(data))
-            for name, data in model.files.items()
-        },
-        spec=model.spec.model_dump(mode="json"),
-        data=DataUse(
-            name=dataset.name,
-            digest=prepared.digest,
-            licence=dataset.licence,
-            source=dataset.source,
-            parts={
-                name: {
-                    label.code: int(count)
-                    for label, count in zip(
-                        dataset.labels, part.truth(len(dataset.labels)).sum(axis=0), strict=True
-                    )
-                }
-                for name, part in dataset.parts.items()
-            },
-            examples={name: len(part) for name, part in dataset.parts.items()},
-            part_digests={name: part.digest() for name, part in dataset.parts.items()},
-        ),
-        recipe=yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
+        files=model.files,
+        spec=model.spec,
+        dataset=dataset,
+        digest=prepared.digest,
+        recipe=recipe,
         seed=recipe.seed,
-        versions={"python": python_version(), **{name: package_version(name) for name in MAKERS}},
+        makers=MAKERS,
         training=_figures(members, model.parameters),
-        validation=validation,
+        validation=evaluate(classifier, dataset, dataset.validation, "validation", said),
         card=recipe.card,
     )
-    version = registry.add(manifest, model.files)
-    registry.promote(str(version), "candidate", by="polyclinic train", reason="Trained last")
-    return version
 
 
 def _figures(members: Sequence[Progress], parameters: int) -> dict[str, float]:

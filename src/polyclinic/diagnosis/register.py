@@ -39,7 +39,7 @@ def register(
     validation: Evaluation,
     card: CardText,
 ) -> ModelVersion:
-    """The registered version. digest: of all the data; makers: the packages that decide the result."""
+    """The registered version. digest: of all data; makers: the packages that decide the result."""
     manifest = Manifest(
         name=name,
         kind=kind,

@@ -96,6 +96,17 @@ def _png(header: tuple[int, ...], *chunks: tuple[bytes, bytes]) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + whole + b"".join(chunk(*each) for each in chunks)
 
 
+def _flat(side: int, bytes_a_pixel: int) -> bytes:
+    """The compressed rows of a square PNG, each after its filter's number."""
+    return zlib.compress(bytes(side * (1 + side * bytes_a_pixel)), 1)
+
+
+def _large_jpeg(side: int, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (side, side), (200, 60, 90)).save(buffer, "JPEG", **options)
+    return buffer.getvalue()
+
+
 def _tiff(*entries: tuple[int, int, int, int], following: int = 0) -> bytes:
     """A TIFF of one directory of (tag, type, count, value) and 4 KiB of data."""
     table = b"".join(struct.pack("<HHLL", *entry) for entry in sorted(entries))
@@ -145,6 +156,9 @@ def hostile_files() -> Iterator[tuple[str, bytes]]:
         "dicom-prefix-alone": bytes(128) + b"DICM",
         "dicom-noise": bytes(128) + b"DICM" + np.random.default_rng(0).bytes(5000),
         "png-30000": _png((30_000, 30_000, 8, 0, 0, 0, 0), (b"IDAT", zlib.compress(bytes(1000)))),
+        "png-colour-64-million": _png((8000, 8000, 8, 2, 0, 0, 0), (b"IDAT", _flat(8000, 3))),
+        "png-opacity-16-million": _png((4000, 4000, 8, 6, 0, 0, 0), (b"IDAT", _flat(4000, 4))),
+        "jpeg-scans-16-million": _large_jpeg(4000, progressive=True, subsampling=0),
         "png-ztxt": _png(small, (b"zTXt", b"Comment\0\0" + zeros), (b"IDAT", b"")),
         "png-iccp": _png(small, (b"iCCP", b"profile\0\0" + zeros), (b"IDAT", b"")),
         "png-many-ztxt": _png(
@@ -204,4 +218,9 @@ def bearable_files() -> Iterator[tuple[str, bytes]]:
     run_lengths = struct.pack("<16L", 1, 64, *[0] * 14) + b"\x81\xff" * (8 * MIB)
     yield "tiff-pages", pages.getvalue()
     yield "tiff-count", _tiff(*_tiff_entries(bits=(258, 3, 0xFFFFFFFF, 150)))
+    end = (b"IEND", b"")
+    yield "png-colour", _png((3460, 3460, 8, 2, 0, 0, 0), (b"IDAT", _flat(3460, 3)), end)
+    yield "png-16-bit", _png((4000, 4000, 16, 0, 0, 0, 0), (b"IDAT", _flat(4000, 2)), end)
+    yield "jpeg-40-million", _large_jpeg(6300)
+    yield "jpeg-scans", _large_jpeg(3460, progressive=True)
     yield "dicom-run-lengths", dicom(RLELossless, run_lengths)

@@ -1,6 +1,5 @@
 """The gate: what a picture must be before a model sees it, and what a reader is to be warned of."""
 
-import numpy as np
 from PIL import Image
 
 from polyclinic.core.errors import InvalidInput, UnsupportedInput
@@ -71,10 +70,10 @@ def _refuse_other(stated: str | None, accepted: tuple[str, ...], what: str, wher
 
 
 def _refuse_empty(sample: Image.Image) -> None:
-    counts = np.array(sample.convert("L").histogram())
-    if np.count_nonzero(counts) == 1:
+    counts = sample.convert("L").histogram()
+    if counts.count(0) == len(counts) - 1:
         raise InvalidInput("The picture is blank: every pixel has the same value.")
-    shares = counts / counts.sum()
-    for name, end in (("black", shares[:END_LEVELS]), ("white", shares[-END_LEVELS:])):
-        if end.sum() > SATURATED:
-            raise InvalidInput(f"{end.sum():.1%} of the picture are {name}: too little is shown.")
+    for name, end in (("black", counts[:END_LEVELS]), ("white", counts[-END_LEVELS:])):
+        share = sum(end) / sum(counts)
+        if share > SATURATED:
+            raise InvalidInput(f"{share:.1%} of the picture are {name}: too little is shown.")

@@ -29,23 +29,23 @@ class Report:
     issues: list[QualityIssue] = field(default_factory=list)
     unknown_codes: Counter[str] = field(default_factory=Counter)
 
-    def add(self, check: str, severity: Severity, where: str, detail: str) -> None:
-        """Count an issue, and name it where it is among the first of its check."""
-        self.counts[check] += 1
-        if self.counts[check] <= NAMED:
+    def add(self, check: str, severity: Severity, where: str, detail: str, times: int = 1) -> None:
+        """Count an issue met so many times; it is named where it is among its check's first."""
+        self.counts[check] += times
+        if self.counts[check] - times < NAMED:
             self.issues.append(
                 QualityIssue(check=check, severity=severity, where=where, detail=detail)
             )
 
-    def unknown_code(self, where: str, code: str) -> None:
+    def unknown_code(self, where: str, code: str, times: int = 1) -> None:
         """Count a code that is not known; it is named at its first place only."""
         if code in self.unknown_codes:
-            self.counts["unknown_code"] += 1
-            self.unknown_codes[code] += 1
+            self.counts["unknown_code"] += times
+            self.unknown_codes[code] += times
             return
-        self.add("unknown_code", "warning", where, code)
+        self.add("unknown_code", "warning", where, code, times)
         if len(self.unknown_codes) < CODES:
-            self.unknown_codes[code] = 1
+            self.unknown_codes[code] = times
 
 
 @dataclass(frozen=True)

@@ -135,13 +135,18 @@ class Timeline:
     def of(cls, events: pl.DataFrame, patients: pl.DataFrame) -> "Timeline":
         """A timeline in order; a patient who has only events is given a row.
 
-        An event is never known before it has surely begun: `known` is set no earlier than
-        `latest_start`. Of a patient's several rows the first that says something counts.
+        Columns that are not there say nothing. An event is never known before it has surely begun:
+        `known` is set no earlier than `latest_start`. Of a patient's several rows the first that
+        says something counts.
         """
-        events = events.match_to_schema(EVENTS).with_columns(
+        events = events.cast({"kind": EVENTS["kind"]}).match_to_schema(
+            EVENTS, missing_columns="insert"
+        )
+        events = events.with_columns(
+            pl.col("also").fill_null([]),
             known=pl.when(pl.col("known").is_not_null()).then(
                 pl.max_horizontal("known", "latest_start")
-            )
+            ),
         )
         rows = [patients.match_to_schema(PATIENTS), events.select("patient").unique()]
         stated = pl.when(pl.col("person") != pl.col("patient")).then("person")

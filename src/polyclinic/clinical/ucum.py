@@ -1,7 +1,7 @@
 """Units of measure in UCUM, and in spellings outside of it that laboratories use.
 
-Read is what laboratories and bedsides need of UCUM: prefixes, powers, products, quotients, tokens in
-brackets, annotations; values of the atoms are those of UCUM 2.1. A library was weighed: `ucumvert`
+Read is what laboratories and bedsides need of UCUM: prefixes, powers, products, quotients, tokens
+in brackets, annotations; the atoms' values are those of UCUM 2.1. A library was weighed: `ucumvert`
 with `pint` takes 1.3 s to load, longer than a serving process takes to start; it ends in
 RecursionError on a long hostile unit; and it vendors UCUM's table, under UCUM's own licence.
 """
@@ -116,7 +116,7 @@ _COMPONENT = re.compile(
     r"|(?P<atom>(?:[A-Za-z%]|\[[^\[\]]+\])+)(?P<power>[+-]?\d)?"
 )
 #: No unit in use is longer; a longer text is not looked at.
-_LONGEST = 64
+LONGEST = 64
 #: Nor is any as small, or its reciprocal as large: such factors would overflow.
 _LEAST = 1e-40
 _MICRO = str.maketrans("µμ", "uu")
@@ -130,7 +130,7 @@ def unit(text: str) -> Unit | None:
 @lru_cache(maxsize=1 << 12)
 def read(text: str) -> tuple[str, Unit | None]:
     """The unit in UCUM's spelling, and what it is."""
-    if len(text) > _LONGEST:
+    if len(text) > LONGEST:
         return text, None
     plain = text.strip().translate(_MICRO)
     squeezed = "".join(plain.split())

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from polyclinic.clinical.analytes import BY_LOINC, Analyte
-from polyclinic.clinical.ucum import ENZYME_UNIT, Unit, dimensions, read, unit
+from polyclinic.clinical.ucum import ENZYME_UNIT, LONGEST, Unit, dimensions, read, unit
 
 
 class Measure(NamedTuple):
@@ -42,7 +42,7 @@ def measured(loinc: str | None, value: float, text: str | None) -> Measure:
     unit, or one that measures something else. Of a pure number (a ratio, a score, pH) it may be
     missing. Where the code has no unit here, `canonical` is None, or False where `text` is no unit.
     """
-    found = conversion(loinc, text)
+    found = None if text and len(text) > LONGEST else conversion(loinc, text)
     if found is None:
         return Measure(value, text, False)
     slope, intercept, name = found

@@ -60,13 +60,16 @@ def _entries(data: bytes, where: str) -> list[Any]:
             where=where,
             remedy='Send a JSON object with "resourceType": "Bundle".',
         )
-    if bundle.get("type") not in _KINDS:
+    kind = bundle.get("type")
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise UnsupportedInput(
             "The Bundle is of a type that is not read.",
             where=f"{where}.type",
             remedy=f"Send one of {', '.join(sorted(_KINDS))}.",
         )
-    entries = bundle.get("entry", [])
+    entries = bundle.get("entry")
+    if entries is None:
+        return []
     if not isinstance(entries, list):
         raise InvalidInput("The Bundle's entries are no array.", where=f"{where}.entry")
     return entries

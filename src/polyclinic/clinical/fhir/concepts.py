@@ -8,6 +8,8 @@ from polyclinic.clinical.fhir.fields import Json, Unreadable, entities, entity, 
 from polyclinic.clinical.units import Measure, measured
 
 _LAST = len(PREFERENCE)
+#: No code and no URI of a system is longer; the caches of what is known of them stay small.
+_LONGEST = 256
 
 
 class Concept(NamedTuple):
@@ -39,9 +41,10 @@ def _chosen(concept: Json) -> Concept | None:
         code = string(each, "code")
         if code is None:
             continue
-        if not code.isprintable():
-            raise Unreadable("is no code", "code")
-        system, code = spelled(string(each, "system"), code)
+        system = string(each, "system")
+        if not code.isprintable() or len(code) > _LONGEST or len(system or "") > _LONGEST:
+            raise Unreadable("is no code", "coding")
+        system, code = spelled(system, code)
         codes.append((system, code))
         its_rank = PREFERENCE.get(system, _LAST) if system else _LAST
         if its_rank < rank:

@@ -7,6 +7,8 @@ from polyclinic.clinical.fhir.readers import READERS, patient
 from polyclinic.clinical.fhir.scope import Scope
 from polyclinic.clinical.timeline import Event, Patient, Timeline, event_frame, patient_frame
 
+_LONGEST_TYPE = 64
+
 
 @dataclass
 class Gathering:
@@ -22,8 +24,8 @@ class Gathering:
         scope.where = where
         try:
             kind = string(resource, "resourceType")
-            if kind is None:
-                raise Unreadable("is missing", "resourceType")
+            if kind is None or not kind.isalpha() or len(kind) > _LONGEST_TYPE:
+                raise Unreadable("is no type of resource", "resourceType")
             if kind == "Patient":
                 who, deaths = patient(resource, scope)
                 self.patients.append(who)

@@ -16,6 +16,10 @@ from polyclinic.clinical.units import Measure
 _CODED_AT_DISCHARGE = frozenset({"DD", "billing"})
 
 
+#: No time is longer; a text cut there is none either, and the cache of times stays small.
+_LONGEST_TIME = 64
+
+
 class Span(NamedTuple):
     """When something began, and when it had ended at the latest."""
 
@@ -166,7 +170,7 @@ class Scope:
         if text is None:
             return None
         try:
-            found = interval(text)
+            found = interval(text[:_LONGEST_TIME])
         except Unreadable as error:
             error.at = name
             raise

@@ -30,8 +30,8 @@ def interval(text: str) -> Interval:
 
     Raises `Unreadable`.
     """
-    match = _FORM.fullmatch(text) if text.isascii() else None
-    if match is None:
+    match = _FORM.fullmatch(text)
+    if match is None or not text.isascii():
         raise Unreadable("is no FHIR date or time")
     year, month, day, clock, zone = match.groups()
     try:

@@ -6,7 +6,7 @@ inputs (conformal anomaly detection: Laxhammar and Falkman 2015; Bates et al. 20
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,21 +15,22 @@ from polyclinic.core.errors import IntegrityError, InvalidInput
 from polyclinic.learning.labels import Labels, multi_label
 
 Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class FamiliarityModel:
-    """What is usual, for features of d values.
+    """What is usual, for features of d values, in the single precision that features come in.
 
     center: (d,) taken from the features. whitening: (d, d) makes the covariance the identity, so
     that distance is Euclidean. means: (k, d) whitened means of the labels. distances: (m,) of the
     held-out inputs, rising.
     """
 
-    center: Floats
-    whitening: Floats
-    means: Floats
-    distances: Floats
+    center: Singles
+    whitening: Singles
+    means: Singles
+    distances: Singles
 
     def __post_init__(self) -> None:
         d = self.center.size
@@ -47,14 +48,16 @@ class FamiliarityModel:
         nearer = np.searchsorted(self.distances, self.distance(features), side="left")
         return np.asarray((1.0 + m - nearer) / (m + 1.0))
 
-    def distance(self, features: ArrayLike) -> Floats:
+    def distance(self, features: ArrayLike) -> Singles:
         """Squared Mahalanobis distance (n,) of features (n, d) to the nearest label's mean."""
         with np.errstate(invalid="ignore", over="ignore"):
-            x = (np.asarray(features, dtype=np.float64) - self.center) @ self.whitening
-            each = np.stack([np.square(x - mean).sum(axis=1) for mean in self.means])
-        return np.asarray(np.nan_to_num(each.min(axis=0), nan=np.inf, posinf=np.inf))
+            x = (np.asarray(features, dtype=np.float32) - self.center) @ self.whitening
+            away = x[:, None] - self.means
+            nearest: Singles = np.einsum("nkd,nkd->nk", away, away).min(axis=1)
+        nearest[np.isnan(nearest)] = np.inf
+        return nearest
 
-    def to_arrays(self) -> dict[str, Floats]:
+    def to_arrays(self) -> dict[str, Singles]:
         """The model as named arrays, to be stored."""
         arrays = {
             "center": self.center,
@@ -70,7 +73,7 @@ class FamiliarityModel:
         """The model from stored arrays. Raises `IntegrityError` where they do not fit together."""
         try:
             names = ("center", "whitening", "means", "distances")
-            return cls(*(np.asarray(arrays[name], dtype=np.float64) for name in names))
+            return cls(*(np.asarray(arrays[name], dtype=np.float32) for name in names))
         except KeyError as missing:
             raise IntegrityError(f"The familiarity array {missing} is missing.") from None
 
@@ -104,9 +107,13 @@ def fit_familiarity(
     covariance, _ = ledoit_wolf(residuals / scale, assume_centered=True)
     whitening = _inverse_root(covariance) / scale[:, None]
     center = train.mean(axis=0)
-    usual = FamiliarityModel(center, whitening, (means - center) @ whitening, np.empty(0))
-    distances = np.sort(usual.distance(held_out))
-    return FamiliarityModel(center, whitening, usual.means, distances)
+    usual = FamiliarityModel(
+        center.astype(np.float32),
+        whitening.astype(np.float32),
+        ((means - center) @ whitening).astype(np.float32),
+        np.empty(0, dtype=np.float32),
+    )
+    return replace(usual, distances=np.sort(usual.distance(held_out)))
 
 
 def _scale(train: Floats, residuals: Floats) -> Floats:
@@ -122,6 +129,6 @@ def _scale(train: Floats, residuals: Floats) -> Floats:
 def _inverse_root(covariance: Floats) -> Floats:
     """A matrix W (d, d) with W @ W.T the inverse of the covariance, bounded where it is flat."""
     values, vectors = np.linalg.eigh(covariance)
-    floor = max(1e-6 * float(values.mean()), np.finfo(np.float64).tiny)
+    floor = max(1e-6 * float(values.mean()), float(np.finfo(np.float32).tiny))
     root: Floats = vectors / np.sqrt(np.maximum(values, floor))
     return root

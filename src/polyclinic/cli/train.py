@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from polyclinic.cli.output import AsJson, person, print_json, print_table, say
-from polyclinic.core.errors import Unavailable
+from polyclinic.core.errors import InvalidInput, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
     from polyclinic.core.evaluation import Estimate, Evaluation, OperatingPointResult
     from polyclinic.learning.train.checkpoint import Epoch
+    from polyclinic.registry.version import ModelVersion
+
+#: The kind of a model of records; that of an image model is what any other recipe is read as.
+RECORD = "diagnosis.record"
 
 
 def train(
@@ -30,22 +34,13 @@ def train(
 ) -> None:
     """Carry a recipe through the five steps and register the model version that comes of it.
 
-    A stopped run goes on where it stopped when the same command is given again.
+    A stopped run of an image model goes on where it stopped when the same command is given again.
     """
-    _need_torch()
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from polyclinic.learning.recipe import read_yaml
 
-    from polyclinic.diagnosis.imaging.recipe import ImageRecipe
-    from polyclinic.diagnosis.imaging.steps.run import run
-    from polyclinic.learning.recipe import parse_recipe, read_yaml
-    from polyclinic.registry.store import open_registry
-
-    image_recipe = parse_recipe(read_yaml(recipe), ImageRecipe, str(recipe))
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[said]}"))
-    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as progress:
-        listener = _Watcher(progress, image_recipe.train.epochs)
-        version = run(image_recipe, data, recipe.parent, open_registry(), listener, weights)
+    content = read_yaml(recipe)
+    of_records = content.get("kind") == RECORD
+    version = (_train_records if of_records else _train_images)(content, recipe, data, weights)
     if as_json:
         print_json({"model": version.identity, "validation": version.manifest.validation})
         return
@@ -57,24 +52,65 @@ def train(
     )
 
 
+def _train_images(
+    content: "dict[str, Any]", recipe: Path, data: Path | None, weights: Path | None
+) -> "ModelVersion":
+    _need_torch()
+    from polyclinic.diagnosis.imaging.recipe import ImageRecipe
+    from polyclinic.diagnosis.imaging.steps.run import run
+    from polyclinic.learning.recipe import parse_recipe
+    from polyclinic.registry.store import open_registry
+
+    image_recipe = parse_recipe(content, ImageRecipe, str(recipe))
+    with _progress() as progress:
+        listener = _Watcher(progress, image_recipe.train.epochs)
+        return run(image_recipe, data, recipe.parent, open_registry(), listener, weights)
+
+
+def _train_records(
+    content: "dict[str, Any]", recipe: Path, data: Path | None, weights: Path | None
+) -> "ModelVersion":
+    from polyclinic.diagnosis.records.recipe import RecordRecipe
+    from polyclinic.diagnosis.records.steps.run import run
+    from polyclinic.learning.recipe import parse_recipe
+    from polyclinic.registry.store import open_registry
+
+    if weights is not None:
+        raise InvalidInput("A model of records has no weights to start from.", where="--weights")
+    record_recipe = parse_recipe(content, RecordRecipe, str(recipe))
+    with _progress() as progress:
+        return run(record_recipe, data, recipe.parent, open_registry(), _Watcher(progress))
+
+
+def _progress() -> "Progress":
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[said]}"))
+    return Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True))
+
+
 def evaluate(
     model: Annotated[str, typer.Argument(help="NAME, NAME@champion or NAME@VERSION.")],
-    data: Annotated[Path, typer.Option(help="A data file of the model's kind.")],
+    data: Annotated[Path, typer.Option(help="Data of the model's kind: a file or a folder.")],
     as_json: AsJson = False,
 ) -> None:
-    """Measure a registered model on a data file's test part, and record the figures in its card.
+    """Measure a registered model on data, and record the figures in its card.
 
-    On the data that the model was made from this opens the test part; each opening is logged.
+    On the data that the model was made from this opens the test part; each opening is logged. Of
+    other pictures their test part is measured, of other records all.
     """
     from rich.console import Console
 
-    from polyclinic.diagnosis.imaging.evaluation import evaluate_file
+    from polyclinic.diagnosis.imaging.evaluation import evaluate_file as evaluate_images
+    from polyclinic.diagnosis.records.evaluation import evaluate_file as evaluate_records
     from polyclinic.registry.store import open_registry
 
     registry = open_registry()
     version = registry.resolve(model)
     with Console(stderr=True).status("Measuring"):
-        evaluation = evaluate_file(registry, version, data, person())
+        measure = evaluate_records if version.kind == RECORD else evaluate_images
+        evaluation = measure(registry, version, data, person())
     if as_json:
         print_json({"model": version.identity, "evaluation": evaluation})
         return
@@ -138,7 +174,7 @@ def _need_torch() -> None:
 class _Watcher:
     """Shows a run's steps, epochs and trials as progress bars."""
 
-    def __init__(self, progress: "Progress", epochs: int) -> None:
+    def __init__(self, progress: "Progress", epochs: int | None = None) -> None:
         self._progress = progress
         self._epochs = epochs
         self._task: TaskID | None = None

@@ -1,0 +1,1 @@
+"""Diagnosis from patient records: tables and hourly measurements."""

@@ -1,0 +1,120 @@
+"""A served model of records: records in, predictions out, without torch or scikit-learn."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from polyclinic.core.digest import sha256
+from polyclinic.core.errors import IntegrityError, InvalidInput, PolyclinicError
+from polyclinic.core.model import Answer
+from polyclinic.core.prediction import Coding, Explanation, ModelIdentity, Reweighting
+from polyclinic.diagnosis.answers import FAMILIARITY_FILE, Answering, Scores
+from polyclinic.diagnosis.records.evidence import evidence, explanation
+from polyclinic.diagnosis.records.features import Floats
+from polyclinic.diagnosis.records.models import Linear, RecordModel, load_model
+from polyclinic.diagnosis.records.record import Read, Record, gather, read_record
+from polyclinic.diagnosis.records.spec import KIND, RecordSpec
+from polyclinic.diagnosis.records.usual import USUAL_FILE, UsualSpace
+from polyclinic.learning.trust.familiarity import FamiliarityModel
+from polyclinic.registry.store import Registry
+from polyclinic.registry.version import ModelVersion
+
+
+class RecordClassifier(Answering):
+    """A model version of kind `diagnosis.record`, ready to answer."""
+
+    def __init__(
+        self,
+        identity: ModelIdentity,
+        labels: tuple[Coding, ...],
+        spec: RecordSpec,
+        model: RecordModel,
+        usual: UsualSpace,
+        familiarity: FamiliarityModel,
+        reweighting: Reweighting | None = None,
+    ) -> None:
+        super().__init__(identity, labels, spec, familiarity, reweighting, what="record")
+        self.spec = spec
+        self._model = model
+        self._usual = usual
+
+    @classmethod
+    def load(cls, registry: Registry, version: ModelVersion) -> "RecordClassifier":
+        """The model of a registered version, every file verified, as its site has it re-weighted.
+
+        Raises `InvalidInput` where the version is of another kind, `IntegrityError` where a file
+        is not what the manifest says: none is parsed before all are verified.
+        """
+        manifest = version.manifest
+        if manifest.kind != KIND:
+            raise InvalidInput(
+                f"This model is of kind {manifest.kind}, not {KIND}.", where=manifest.name
+            )
+        files = registry.load(version)
+        try:
+            spec = RecordSpec.model_validate(manifest.spec)
+            return cls.of_files(
+                version.identity, manifest.labels, spec, files, registry.reweighting(version)
+            )
+        except (ValidationError, KeyError, safetensors.SafetensorError) as error:
+            raise IntegrityError(
+                f"The model is not one that this release reads: {error}", where=manifest.name
+            ) from None
+
+    @classmethod
+    def of_files(
+        cls,
+        identity: ModelIdentity,
+        labels: tuple[Coding, ...],
+        spec: RecordSpec,
+        files: Mapping[str, bytes],
+        reweighting: Reweighting | None = None,
+    ) -> "RecordClassifier":
+        """The model of files that are known to be whole."""
+        features = len(spec.encoding.features)
+        return cls(
+            identity,
+            labels,
+            spec,
+            load_model(files, features),
+            UsualSpace.from_arrays(safetensors.numpy.load(files[USUAL_FILE]), features),
+            FamiliarityModel.from_arrays(safetensors.numpy.load(files[FAMILIARITY_FILE])),
+            reweighting,
+        )
+
+    def score(self, x: Floats) -> Scores:
+        """Scores of features (n, d), not re-weighted."""
+        log_odds = self._model.log_odds(x)
+        logits = np.column_stack([np.zeros_like(log_odds), log_odds])
+        return self.scores(logits, self._usual.place(x))
+
+    def predict(self, items: Sequence[Record], *, explain: bool = False) -> list[Answer]:
+        """One answer a record, in order; a record that cannot be read fails alone."""
+        answers: dict[int, Answer] = {}
+        read: dict[int, Read] = {}
+        for row, item in enumerate(items):
+            try:
+                read[row] = read_record(item, self.spec.encoding)
+            except PolyclinicError as error:
+                answers[row] = error
+        if read:
+            x = self.spec.encoding.encode(gather(list(read.values())))
+            digests = [sha256(items[row].model_dump_json().encode()) for row in read]
+            by_row = None
+            if explain:
+                by_row = partial(self._explanation, x, self._model.contributions(x))
+            predictions = self.predictions(self.score(x), digests, by_row)
+            for row, prediction in zip(read, predictions, strict=True):
+                answers[row] = prediction.model_copy(update={"warnings": read[row].warnings})
+        return [answers[row] for row in range(len(items))]
+
+    def _explanation(
+        self, x: Floats, contributions: NDArray[np.float64], row: int, label: int
+    ) -> Explanation:
+        method = "weights" if isinstance(self._model, Linear) else "tree-shap"
+        found = evidence(self.spec.encoding, x[row], contributions[row])
+        return explanation(found, self.labels[label], method)

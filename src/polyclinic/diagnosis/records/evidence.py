@@ -1,0 +1,77 @@
+"""Why: what of a record speaks for a finding and what against, ranked."""
+
+import base64
+from typing import Literal
+
+import numpy as np
+
+from polyclinic.core.frozen import Frozen
+from polyclinic.core.prediction import Coding, Explanation
+from polyclinic.diagnosis.records.features import Feature, Floats
+from polyclinic.diagnosis.records.inputs import Encoding
+from polyclinic.diagnosis.records.models.linear import Doubles
+
+MEDIA_TYPE = "application/json"
+#: So many pieces of evidence are told; of the rest the sum.
+TOLD = 20
+
+
+class Piece(Frozen):
+    """One piece of evidence.
+
+    name: in words, with statistic, window and unit. value: as the model saw it; None where it is
+    unknown, which can be evidence too. window: the time that it sums up. contribution: what it adds
+    to the log-odds of the finding before calibration.
+    """
+
+    name: str
+    variable: str
+    statistic: str
+    value: float | None
+    unit: str
+    window: str
+    direction: Literal["for", "against"]
+    contribution: float
+
+
+class Evidence(Frozen):
+    """The pieces by falling weight, and the sum of those that are not told."""
+
+    pieces: tuple[Piece, ...]
+    rest: float
+
+
+def evidence(encoding: Encoding, x: Floats, contributions: Doubles) -> Evidence:
+    """The evidence in features (d,) with contributions (d,)."""
+    features = encoding.features
+    titles = {each.name: each.title for each in (*encoding.fixed, *encoding.hourly)}
+    order = np.argsort(-np.abs(contributions), kind="stable")
+    told = [int(i) for i in order[:TOLD] if contributions[i] != 0]
+    pieces = tuple(_piece(features[i], titles, float(x[i]), float(contributions[i])) for i in told)
+    return Evidence(pieces=pieces, rest=float(contributions.sum() - contributions[told].sum()))
+
+
+def explanation(found: Evidence, finding: Coding, method: str) -> Explanation:
+    """Evidence as an explanation: JSON, in base64."""
+    content = found.model_dump_json().encode()
+    return Explanation(
+        method=method,
+        finding=finding,
+        media_type=MEDIA_TYPE,
+        content=base64.b64encode(content).decode(),
+    )
+
+
+def _piece(feature: Feature, titles: dict[str, str], value: float, contribution: float) -> Piece:
+    title = titles.get(feature.variable, feature.variable)
+    named = feature.model_copy(update={"variable": title})
+    return Piece(
+        name=named.name,
+        variable=feature.variable,
+        statistic=feature.statistic,
+        value=None if np.isnan(value) else value,
+        unit=feature.unit,
+        window=feature.window,
+        direction="for" if contribution > 0 else "against",
+        contribution=contribution,
+    )

@@ -1,0 +1,110 @@
+"""What a model is given of patients, and the encoding that makes features of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from polyclinic.core.frozen import Frozen
+from polyclinic.diagnosis.records.features import STAY, Feature, Floats, Hourly, hourly_features
+from polyclinic.diagnosis.records.variables import Variable
+
+Rows: TypeAlias = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What is known of m subjects, and the e moments at which something is asked of them.
+
+    fixed: (m, s) float32, what does not change; a category is the index of its word; NaN where
+    missing. subject: (e,) of each moment. hourly: the hourly values of all subjects, one after
+    another, and row: (e,) the row at which it is asked; both None for plain tables.
+    """
+
+    fixed: Floats
+    subject: Rows
+    hourly: Hourly | None = None
+    row: Rows | None = None
+
+
+class Encoding(Frozen):
+    """Which variables become which features; a model version keeps its own.
+
+    fixed: variables that do not change: a table's columns, or of a stay age, sex and so on.
+    hourly: variables measured by the hour. windows: in hours, as in `hourly_features`.
+    decision_hour: the one hour at which the model answers; None for every hour.
+    """
+
+    fixed: tuple[Variable, ...]
+    hourly: tuple[Variable, ...] = ()
+    windows: tuple[int, ...] = ()
+    decision_hour: int | None = Field(default=None, ge=0)
+
+    @cached_property
+    def features(self) -> tuple[Feature, ...]:
+        """The features, in the order of the columns that `encode` gives."""
+        found = [feature for variable in self.fixed for feature, _ in _kinds(variable)]
+        if self.hourly:
+            nothing = Inputs(
+                np.empty((0, len(self.fixed)), np.float32),
+                np.empty(0, np.int64),
+                Hourly(np.empty((0, len(self.hourly)), np.float32), np.empty(0, np.int64)),
+                np.empty(0, np.int64),
+            )
+            found += self._of_hours(nothing)[0]
+        return tuple(found)
+
+    def encode(self, inputs: Inputs) -> Floats:
+        """Features (e, d) of each moment, float32, NaN where unknown."""
+        columns = []
+        for index, variable in enumerate(self.fixed):
+            values = inputs.fixed[inputs.subject, index]
+            for _, code in _kinds(variable):
+                is_it = np.where(np.isnan(values), np.nan, values == code)
+                columns.append(values if code is None else is_it)
+        fixed = np.empty((len(inputs.subject), len(columns)), np.float32)
+        for index, column in enumerate(columns):
+            fixed[:, index] = column
+        if not self.hourly:
+            return fixed
+        return np.concatenate([fixed, self._of_hours(inputs)[1]], axis=1)
+
+    def _of_hours(self, inputs: Inputs) -> tuple[list[Feature], Floats]:
+        series, row = inputs.hourly, inputs.row
+        if series is None or row is None:
+            raise TypeError("The encoding has hourly variables; the inputs have none.")
+        names = [variable.name for variable in self.hourly]
+        units = [variable.unit for variable in self.hourly]
+        features, values = hourly_features(series, names, units, self.windows, row)
+        hour = Feature(variable="hours since the stay began", statistic="value", unit="h")
+        hours = series.hour[row].astype(np.float32)[:, None]
+        return [hour, *features], np.concatenate([hours, values], axis=1)
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Encoding":
+        names = [variable.name for variable in (*self.fixed, *self.hourly)]
+        if len(set(names)) < len(names):
+            raise ValueError("a variable stands there twice")
+        if self.hourly and not self.windows:
+            raise ValueError("hourly variables need windows")
+        if any(hours < STAY for hours in self.windows):
+            raise ValueError("a window has a negative length")
+        return self
+
+
+def _kinds(variable: Variable) -> Iterator[tuple[Feature, int | None]]:
+    """The features of a fixed variable, with the code of the category that each stands for."""
+    if variable.type == "number":
+        yield Feature(variable=variable.name, statistic="value", unit=variable.unit), None
+        return
+    # Of two categories the second says all.
+    first = 1 if len(variable.categories) == 2 else 0
+    for code, word in list(enumerate(variable.categories))[first:]:
+        yield (
+            Feature(variable=variable.name, statistic="value", unit="", category=word),
+            code,
+        )

@@ -1,0 +1,100 @@
+"""Gradient-boosted trees (Ke et al. 2017), stored as LightGBM's own text, served by its library.
+
+The library is called through its C interface (LightGBM 4, `c_api.h`): the Python package imports
+scikit-learn and SciPy, which a serving process never does. A corrupt text can kill the process that
+parses it, so only files whose digest and signature were checked may come here.
+"""
+
+import ctypes
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from polyclinic.core.errors import IntegrityError, Unavailable
+from polyclinic.diagnosis.records.features import Floats
+from polyclinic.diagnosis.records.models.linear import Doubles
+
+TREES_FILE = "trees.txt"
+
+_FLOAT32 = 0
+_RAW_SCORE, _CONTRIBUTIONS = 1, 3
+
+
+class Trees:
+    """A LightGBM model of one finding. Safe to call from one thread at a time."""
+
+    def __init__(self, text: bytes, features: int) -> None:
+        self._library = _library()
+        self._handle = ctypes.c_void_p()
+        rounds, found = ctypes.c_int(), ctypes.c_int()
+        self._call("LGBM_BoosterLoadModelFromString", text, ctypes.byref(rounds), self._out())
+        self._call("LGBM_BoosterGetNumFeature", self._handle, ctypes.byref(found))
+        if found.value != features:
+            raise IntegrityError(f"The trees are of {found.value} features, not of {features}.")
+        self._features = features
+
+    def __del__(self) -> None:
+        if self._handle:
+            self._library.LGBM_BoosterFree(self._handle)
+
+    def log_odds(self, x: Floats) -> Doubles:
+        """The log-odds of the finding (n,) from features (n, d)."""
+        return self._predict(x, _RAW_SCORE, 1)[:, 0]
+
+    def contributions(self, x: Floats) -> Doubles:
+        """What each feature adds to the log-odds (n, d): exact Shapley values.
+
+        Source: Lundberg et al. 2020, TreeSHAP with path-dependent expectations.
+        """
+        return self._predict(x, _CONTRIBUTIONS, self._features + 1)[:, :-1]
+
+    def _predict(self, x: Floats, kind: int, columns: int) -> Doubles:
+        rows = np.ascontiguousarray(x, dtype=np.float32)
+        result = np.empty((len(rows), columns), dtype=np.float64)
+        length = ctypes.c_int64()
+        if len(rows):
+            self._call(
+                "LGBM_BoosterPredictForMat",
+                self._handle,
+                rows.ctypes.data_as(ctypes.c_void_p),
+                ctypes.c_int(_FLOAT32),
+                ctypes.c_int32(len(rows)),
+                ctypes.c_int32(self._features),
+                ctypes.c_int(1),  # row-major
+                ctypes.c_int(kind),
+                ctypes.c_int(0),  # from the first tree
+                ctypes.c_int(-1),  # to the last
+                b"num_threads=1",
+                ctypes.byref(length),
+                result.ctypes.data_as(ctypes.POINTER(ctypes.c_double)),
+            )
+        return result
+
+    def _out(self) -> object:
+        return ctypes.byref(self._handle)
+
+    def _call(self, function: str, *arguments: object) -> None:
+        if getattr(self._library, function)(*arguments) != 0:
+            reason = self._library.LGBM_GetLastError().decode(errors="replace")
+            raise IntegrityError(f"The trees cannot be used: {reason}", where=TREES_FILE)
+
+
+@cache
+def _library() -> ctypes.CDLL:
+    package = find_spec("lightgbm")
+    folders = [] if package is None else list(package.submodule_search_locations or [])
+    names = ("lib/lib_lightgbm.so", "lib/lib_lightgbm.dylib", "bin/lib_lightgbm.dll")
+    found = [path for folder in folders for name in names if (path := Path(folder, name)).is_file()]
+    if not found:
+        raise Unavailable("LightGBM is not installed.", remedy="pip install lightgbm")
+    try:
+        library = ctypes.CDLL(str(found[0]))
+    except OSError as error:
+        raise Unavailable(
+            f"LightGBM's library cannot be loaded: {error}",
+            remedy="Install the OpenMP runtime: libgomp1 on Debian and Ubuntu, libomp on macOS.",
+        ) from None
+    library.LGBM_GetLastError.restype = ctypes.c_char_p
+    return library

@@ -1,0 +1,199 @@
+"""One patient's record as it is sent, and how it is read into a model's inputs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import Field, ValidationError
+
+from polyclinic.clinical.analytes import BY_LOINC
+from polyclinic.clinical.ucum import unit
+from polyclinic.clinical.units import convert
+from polyclinic.core.errors import InvalidInput
+from polyclinic.core.frozen import Frozen
+from polyclinic.diagnosis.records.features import Floats, Hourly
+from polyclinic.diagnosis.records.inputs import Encoding, Inputs
+from polyclinic.diagnosis.records.models.linear import Doubles
+from polyclinic.diagnosis.records.variables import Variable
+
+#: A series reaches over at most so many hours, and so many columns are looked at.
+MAX_HOURS = 24 * 90
+MAX_COLUMNS = 4096
+
+Name = Annotated[str, Field(min_length=1, max_length=128)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Series(Frozen):
+    """Hourly measurements: `values` has of each column one value an hour, null where none was made.
+
+    `hours` are whole hours since the stay began, rising; the last is the decision time.
+    """
+
+    hours: Annotated[tuple[Annotated[int, Field(ge=0, lt=MAX_HOURS)], ...], Field(min_length=1)]
+    values: Annotated[
+        dict[Name, tuple[Number | None, ...]], Field(min_length=1, max_length=MAX_COLUMNS)
+    ]
+
+
+class Record(Frozen):
+    """One patient's record: `values` that do not change, such as a table's row, and a `series`.
+
+    `units` (UCUM, or a common spelling) of any of its columns; without one the model's own is
+    meant.
+    """
+
+    values: Annotated[
+        dict[Name, Number | str | None], Field(default_factory=dict, max_length=MAX_COLUMNS)
+    ]
+    series: Series | None = None
+    units: dict[Name, str] = Field(default_factory=dict)
+
+
+def parse_record(content: Any) -> Record:
+    """The record in a JSON value. Raises `InvalidInput` naming the place."""
+    try:
+        record = Record.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = "".join(f"/{part}" for part in first["loc"])
+        raise InvalidInput(f"This is no record: {first['msg']}.", where=where or None) from None
+    series = record.series
+    if series is not None:
+        if any(one >= two for one, two in zip(series.hours, series.hours[1:], strict=False)):
+            raise InvalidInput("The hours do not rise.", where="/series/hours")
+        for name, values in series.values.items():
+            if len(values) != len(series.hours):
+                raise InvalidInput(
+                    f"{len(values)} values stand for {len(series.hours)} hours.",
+                    where=f"/series/values/{name}",
+                )
+    return record
+
+
+@dataclass
+class Read:
+    """A record as the model's numbers, and what a reader must know of it.
+
+    fixed: (s,). hourly: (t, v) from the stay's first hour to the decision, or None.
+    """
+
+    fixed: Floats
+    hourly: Floats | None
+    warnings: tuple[str, ...] = field(default=())
+
+
+def read_record(record: Record, encoding: Encoding) -> Read:
+    """The record in the order and units of the model's variables.
+
+    A value that cannot be counts as missing, with a warning; so does a column that the model does
+    not know. Raises `InvalidInput` where nothing of it is known to the model, a unit does not
+    measure what its column holds, or a category has another word.
+    """
+    warnings: list[str] = []
+    known = {variable.name for variable in (*encoding.fixed, *encoding.hourly)}
+    series = record.series
+    sent = {*record.values, *(series.values if series else ())}
+    if not sent & known:
+        raise InvalidInput(
+            "No column is one that the model knows.",
+            remedy=f"It knows {', '.join(sorted(known)[:60])}.",
+        )
+    if encoding.hourly and series is None:
+        raise InvalidInput("The model needs hourly values.", where="/series")
+    others = sorted(sent - known)
+    if others:
+        warnings.append(f"Not used, since the model does not know it: {', '.join(others[:20])}.")
+    fixed = np.full(len(encoding.fixed), np.nan, np.float32)
+    for index, variable in enumerate(encoding.fixed):
+        value = record.values.get(variable.name)
+        if value is not None:
+            fixed[index] = _fixed_value(variable, value, record.units, warnings)
+    if series is None or not encoding.hourly:
+        return Read(fixed, None, tuple(warnings))
+    return Read(fixed, _hourly_values(series, record.units, encoding, warnings), tuple(warnings))
+
+
+def gather(read: Sequence[Read]) -> Inputs:
+    """Records as the inputs of one batch; each is asked at its last hour."""
+    fixed = np.stack([each.fixed for each in read])
+    subject = np.arange(len(read))
+    parts = [each.hourly for each in read if each.hourly is not None]
+    if not parts:
+        return Inputs(fixed, subject)
+    lengths = np.array([len(part) for part in parts])
+    start = np.cumsum(lengths) - lengths
+    series = Hourly(np.concatenate(parts), np.repeat(start, lengths))
+    return Inputs(fixed, subject, series, start + lengths - 1)
+
+
+def _fixed_value(
+    variable: Variable, value: float | str, units: Mapping[str, str], warnings: list[str]
+) -> float:
+    where = f"/values/{variable.name}"
+    if variable.type == "category":
+        if value not in variable.categories:
+            raise InvalidInput(
+                f"{variable.name} must be {' or '.join(variable.categories)}.", where=where
+            )
+        return float(variable.categories.index(str(value)))
+    if isinstance(value, str):
+        raise InvalidInput(f"{variable.name} must be a number.", where=where)
+    number = np.array([value], np.float64)
+    return float(_checked(variable, number, units, warnings)[0])
+
+
+def _hourly_values(
+    series: Series, units: Mapping[str, str], encoding: Encoding, warnings: list[str]
+) -> Floats:
+    """Values (t, v) of every hour from the stay's first to the decision."""
+    last, decision = series.hours[-1], encoding.decision_hour
+    hours = np.array(series.hours)
+    if decision is not None and last != decision:
+        what = "what came later was not read" if last > decision else "later hours count as empty"
+        warnings.append(f"The model decides at hour {decision}; the series ends at {last}: {what}.")
+        last = decision
+    used = hours <= last
+    if not used.any():
+        raise InvalidInput(f"No hour is up to the decision at {last}.", where="/series/hours")
+    values = np.full((last + 1, len(encoding.hourly)), np.nan, np.float32)
+    for index, variable in enumerate(encoding.hourly):
+        sent = series.values.get(variable.name)
+        if sent is not None:
+            numbers = np.array(sent, dtype=np.float64)[used]  # None becomes NaN
+            values[hours[used], index] = _checked(variable, numbers, units, warnings)
+    return values
+
+
+def _checked(
+    variable: Variable, numbers: Doubles, units: Mapping[str, str], warnings: list[str]
+) -> Doubles:
+    """Numbers (t,) in the variable's unit, those that cannot be as missing."""
+    stated = units.get(variable.name)
+    if stated is not None and stated != variable.unit:
+        numbers = _converted(variable, numbers, stated)
+    wrong = variable.implausible(numbers)
+    if wrong.any():
+        warnings.append(
+            f"{wrong.sum()} values of {variable.name} lie outside {variable.range} and count as "
+            "missing."
+        )
+    return np.where(wrong, np.nan, numbers)
+
+
+def _converted(variable: Variable, numbers: Doubles, stated: str) -> Doubles:
+    where = f"/units/{variable.name}"
+    source, target = unit(stated), unit(variable.unit)
+    analyte = BY_LOINC.get(variable.loinc) if variable.loinc else None
+    ends = None
+    if source is not None and target is not None:
+        # A conversion is a straight line.
+        ends = [convert(value, source, target, analyte) for value in (0.0, 1.0)]
+    if ends is None or ends[0] is None or ends[1] is None:
+        raise InvalidInput(
+            f"{variable.name} is not measured in {stated[:64]!r}.",
+            where=where,
+            remedy=f"Send it in {variable.unit or 'a number without unit'}.",
+        )
+    return ends[0] + (ends[1] - ends[0]) * numbers

@@ -1,0 +1,18 @@
+"""Sources of records: what the recipe's `layout` says they are."""
+
+from pathlib import Path
+
+from polyclinic.diagnosis.records.recipe import HourlyData, TableData
+from polyclinic.diagnosis.records.records import Records
+
+
+def read_records(path: Path, data: TableData | HourlyData) -> Records:
+    """The records at `path`. Raises `NotFound`, or `InvalidInput` naming the place."""
+    # polars takes a second and 100 MB that a service need not pay.
+    if isinstance(data, HourlyData):
+        from polyclinic.diagnosis.records.sources.cohort import read_stays
+
+        return read_stays(path, data)
+    from polyclinic.diagnosis.records.sources.table import read_table
+
+    return read_table(path, data)

@@ -1,0 +1,1 @@
+"""Readers of records: each gives `records.Records`."""

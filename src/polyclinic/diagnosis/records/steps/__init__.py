@@ -1,0 +1,1 @@
+"""The five steps for records: prepare, build, train, evaluate, serve; `run` walks them."""

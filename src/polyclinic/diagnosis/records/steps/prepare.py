@@ -1,0 +1,115 @@
+"""Step 1: read the data, let no model learn from what is wrong with it, and make features."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from polyclinic.core.errors import InvalidInput
+from polyclinic.diagnosis.records.checks import check_records
+from polyclinic.diagnosis.records.inputs import Encoding, Rows
+from polyclinic.diagnosis.records.parting import parted
+from polyclinic.diagnosis.records.recipe import HourlyData, RecordRecipe
+from polyclinic.diagnosis.records.records import Records
+from polyclinic.diagnosis.records.source import read_records
+from polyclinic.learning.prepare.dataset import Dataset, Part
+from polyclinic.learning.prepare.label_checks import (
+    few_examples,
+    imbalance,
+    label_absent,
+    label_shift,
+)
+from polyclinic.learning.prepare.quality import (
+    Check,
+    QualityReport,
+    check_quality,
+    patient_in_two_parts,
+)
+
+#: What is checked of the labels of patients, whatever the number of their examples.
+LABEL_CHECKS: tuple[Check, ...] = (
+    label_absent,
+    few_examples,
+    label_shift,
+    imbalance,
+    patient_in_two_parts,
+)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Data that passed the gate, what its features are, and what a reader must know of it."""
+
+    dataset: Dataset
+    encoding: Encoding
+    notes: tuple[str, ...]
+
+
+def prepare(recipe: RecordRecipe, data: Path | None, folder: Path) -> Prepared:
+    """Read the data, pass it through the quality gate, and make features of what is left.
+
+    The recipe's `path` is relative to its own `folder`. Raises `QualityRefused` naming what is
+    wrong with the data.
+    """
+    if data is None:
+        if recipe.data.path is None:
+            raise InvalidInput(
+                "The recipe names no data.", where="data.path", remedy="Give --data PATH."
+            )
+        data = folder / recipe.data.path
+    records = read_records(data, recipe.data)
+    parts = parted(records, recipe.seed)
+    report = check(recipe, records, parts)
+    report.refuse()
+    notes = tuple(f"{issue.where}: {issue.detail}" for issue in report.issues)
+    return make_features(recipe, records.plausible(), parts, notes)
+
+
+def check(recipe: RecordRecipe, records: Records, parts: Mapping[str, Rows]) -> QualityReport:
+    """Every issue of the records."""
+    found = (*records.issues, *check_records(records, parts["train"]))
+    labels = check_quality(_patients(recipe, records, parts), LABEL_CHECKS)
+    return labels.model_copy(update={"issues": (*found, *labels.issues)})
+
+
+def make_features(
+    recipe: RecordRecipe,
+    records: Records,
+    parts: Mapping[str, Rows],
+    notes: tuple[str, ...] = (),
+) -> Prepared:
+    """The data set of plausible records, its parts as given."""
+    hourly = isinstance(recipe.data, HourlyData)
+    encoding = Encoding(
+        fixed=records.fixed,
+        hourly=records.hourly,
+        windows=recipe.features.windows if hourly else (),
+        decision_hour=recipe.data.decision_hour if isinstance(recipe.data, HourlyData) else None,
+    )
+    made = {name: records.examples(rows, encoding) for name, rows in parts.items()}
+    return Prepared(_dataset(recipe, made), encoding, notes)
+
+
+def _dataset(recipe: RecordRecipe, parts: Mapping[str, Part]) -> Dataset:
+    return Dataset(
+        name=recipe.data.name,
+        labels=recipe.data.codings,
+        train=parts["train"],
+        validation=parts["validation"],
+        test=parts.get("test"),
+        licence=recipe.data.licence,
+        source=recipe.data.source,
+    )
+
+
+def _patients(recipe: RecordRecipe, records: Records, parts: Mapping[str, Rows]) -> Dataset:
+    """The data set with one example of each patient of a part: true where any of the hours is."""
+
+    def part(rows: Rows) -> Part:
+        ids, patient = np.unique(records.patient[rows], return_inverse=True)
+        y = np.zeros(len(ids), np.int64)
+        np.maximum.at(y, patient, records.y[rows])
+        return Part(np.zeros((len(ids), 0)), y, ids)
+
+    return _dataset(recipe, {name: part(rows) for name, rows in parts.items()})

@@ -1,0 +1,37 @@
+"""The walk through the five steps."""
+
+from pathlib import Path
+from typing import Protocol
+
+from polyclinic.diagnosis.records.recipe import RecordRecipe
+from polyclinic.diagnosis.records.steps.prepare import prepare
+from polyclinic.diagnosis.records.steps.register import register
+from polyclinic.diagnosis.records.steps.train import train
+from polyclinic.diagnosis.records.steps.trust import fit_trust
+from polyclinic.registry.store import Registry
+from polyclinic.registry.version import ModelVersion
+
+
+class Listener(Protocol):
+    """What a person watching a run hears of."""
+
+    def step(self, name: str) -> None:
+        """A step begins."""
+
+
+def run(
+    recipe: RecordRecipe, data: Path | None, folder: Path, registry: Registry, listen: Listener
+) -> ModelVersion:
+    """Carry a recipe through the five steps and register the model version that comes of it.
+
+    `data`, or else the recipe's own path, relative to its `folder`, is the data. The test part's
+    labels stay unread but for the quality gate's counts: `evaluation.evaluate_file` opens it.
+    """
+    listen.step("prepare")
+    prepared = prepare(recipe, data, folder)
+    listen.step("train")
+    trained = train(recipe, prepared.dataset)
+    listen.step("evaluate")
+    model = fit_trust(recipe, prepared, trained)
+    listen.step("serve")
+    return register(recipe, prepared, trained, model, registry)

@@ -1,0 +1,70 @@
+"""What is usual of records: a space of few dimensions in which familiarity and shift are judged."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from polyclinic.core.errors import IntegrityError
+from polyclinic.diagnosis.records.features import Feature, Floats
+from polyclinic.diagnosis.records.models.linear import Doubles, usual_values
+
+USUAL_FILE = "usual.safetensors"
+#: At most so many directions; of more columns the principal ones.
+DIRECTIONS = 64
+
+
+@dataclass(frozen=True)
+class UsualSpace:
+    """From features (n, d) to (n, r): the values themselves, standardised, and how many are known.
+
+    columns: (c,) the features that are values or latest values: what is summed up of the past
+    follows from them. median, scale: (c,). directions: (c, r - 1).
+    """
+
+    columns: NDArray[np.int64]
+    median: Doubles
+    scale: Doubles
+    directions: Doubles
+
+    def place(self, x: Floats) -> Doubles:
+        """Where records lie (n, r). A missing value counts as the median."""
+        values = x[:, self.columns]
+        z = np.nan_to_num((values - self.median) / self.scale, nan=0.0, posinf=1e6, neginf=-1e6)
+        known = np.isfinite(values).mean(axis=1)
+        return np.column_stack([z @ self.directions, known])
+
+    def to_file(self) -> bytes:
+        """The space as safetensors."""
+        arrays = {name: np.ascontiguousarray(array) for name, array in vars(self).items()}
+        return safetensors.numpy.save(arrays)
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]], features: int) -> "UsualSpace":
+        """The space from stored arrays. Raises `IntegrityError` where they do not fit."""
+        try:
+            columns = np.asarray(arrays["columns"], dtype=np.int64)
+            rest = [np.asarray(arrays[n], np.float64) for n in ("median", "scale", "directions")]
+        except KeyError as missing:
+            raise IntegrityError(f"The array {missing} of the usual space is missing.") from None
+        c = columns.size
+        fits = [array.shape for array in rest[:2]] == [(c,)] * 2 and rest[2].shape[:1] == (c,)
+        if not fits or (c and not 0 <= columns.min() <= columns.max() < features):
+            raise IntegrityError("The arrays of the usual space do not fit together.")
+        return cls(columns, *rest)
+
+
+def fit_usual_space(features: Sequence[Feature], x: Floats) -> UsualSpace:
+    """The space of training features (n, d)."""
+    columns = np.array(
+        [i for i, each in enumerate(features) if each.statistic in ("value", "last")], np.int64
+    )
+    median, scale = usual_values(x[:, columns])
+    directions = np.eye(len(columns))
+    if len(columns) > DIRECTIONS:
+        z = np.nan_to_num((x[:, columns] - median) / scale)
+        _, vectors = np.linalg.eigh(z.T @ z)
+        directions = vectors[:, ::-1][:, :DIRECTIONS]
+    return UsualSpace(columns, median, scale, directions)

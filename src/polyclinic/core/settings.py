@@ -39,6 +39,7 @@ class Settings(BaseSettings):
     max_pixels: int = Field(default=48 * 10**6, ge=1)
     max_queue: int = Field(default=512, ge=1)
     image_model: str = "chest-xray-pneumonia"
+    record_model: str = "aki"
 
     @classmethod
     def settings_customise_sources(

@@ -1,26 +1,30 @@
-"""The diagnosis department: pictures in, findings out."""
+"""The diagnosis department: pictures and records in, findings out."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Annotated
 
 from fastapi import FastAPI, Query, Request
 from pydantic import BaseModel
 
 from polyclinic import NOTICE
-from polyclinic.core.errors import PolyclinicError, Unavailable
+from polyclinic.core.errors import NotFound, PolyclinicError, Unavailable
 from polyclinic.core.model import Answer, Model
 from polyclinic.core.prediction import Prediction
 from polyclinic.core.problem import Problem
 from polyclinic.core.settings import Settings
+from polyclinic.diagnosis.records.record import Record
 from polyclinic.registry.store import ModelVersion, Registry
 from polyclinic.service.application import Readiness, Service, create_app, while_connected
 from polyclinic.service.models import REFERENCE, ModelHost
 from polyclinic.service.problems import documented
+from polyclinic.service.records import placed, read_records
+from polyclinic.service.records import request_body as records_body
 from polyclinic.service.telemetry import Metrics
 from polyclinic.service.uploads import read_uploads, request_body
 
 IMAGE = "diagnosis.image"
+RECORD = "diagnosis.record"
 
 
 class Predicted(BaseModel):
@@ -44,34 +48,43 @@ class Diagnosis(BaseModel):
     results: list[Predicted | Failed]
 
 
+def load_records(registry: Registry, version: ModelVersion) -> Model[Record]:
+    """A model of records. What it needs is imported only by a service that has one."""
+    from polyclinic.diagnosis.records.classifier import RecordClassifier
+
+    return RecordClassifier.load(registry, version)
+
+
 def create_diagnosis(
     registry: Registry,
     settings: Settings,
     load_image_model: Callable[[Registry, ModelVersion], Model[bytes]],
+    load_record_model: Callable[[Registry, ModelVersion], Model[Record]] = load_records,
 ) -> Service:
     """The diagnosis department's web application."""
     metrics = Metrics()
     images: ModelHost[bytes] = ModelHost(
         registry, IMAGE, load_image_model, metrics=metrics, settings=settings
     )
+    records: ModelHost[Record] = ModelHost(
+        registry, RECORD, load_record_model, metrics=metrics, settings=settings
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         await images.close()
+        await records.close()
 
     async def ready() -> Readiness:
-        try:
+        with _told_unready(settings.image_model, "image_model"):
             await images.get(settings.image_model)
-        except PolyclinicError as error:
-            raise Unavailable(
-                f"The model {settings.image_model} cannot serve: {error.detail}",
-                where="setting image_model",
-                remedy=error.remedy,
-            ) from None
+        with _told_unready(settings.record_model, "record_model"), suppress(NotFound):
+            # A house that diagnoses no records has no model for them.
+            await records.get(settings.record_model)
         warnings = [
             f"{reference}: an older version serves. {reason}"
-            for reference, reason in images.fallbacks.items()
+            for reference, reason in (*images.fallbacks.items(), *records.fallbacks.items())
         ]
         return Readiness(warnings=warnings)
 
@@ -109,15 +122,63 @@ def create_diagnosis(
         predicted = iter(
             await while_connected(request, images.predict(model, readable, explain=explain))
         )
-        answers = [next(predicted) if isinstance(item, bytes) else item for item in uploads]
-        if len(answers) == 1 and isinstance(answers[0], PolyclinicError):
-            raise answers[0]
-        return Diagnosis(
-            notice=NOTICE,
-            results=[_result(index, answer) for index, answer in enumerate(answers)],
+        return _diagnosis(
+            [next(predicted) if isinstance(item, bytes) else item for item in uploads]
         )
 
+    @app.post(
+        "/v1/diagnosis/record",
+        tags=["diagnosis"],
+        summary="Findings in patient records",
+        responses=documented(404, 413, 415, 422, 500, 503),
+        openapi_extra={"requestBody": records_body(settings.max_items)},
+    )
+    async def record(
+        request: Request,
+        model: Annotated[
+            str, Query(pattern=REFERENCE, description="NAME, NAME@alias or NAME@version.")
+        ] = settings.record_model,
+        explain: Annotated[
+            bool, Query(description="Whether to rank, at some cost, what each answer rests on.")
+        ] = False,
+    ) -> Diagnosis:
+        """Say what each record shows, how sure that is, and whether the model knows its like.
+
+        A record has `values`, such as the columns of a table's row, and where the model reads them
+        an hourly `series`, whose last hour is the decision time. As with pictures, a record that
+        cannot be answered fails alone.
+        """
+        sent = await read_records(request, max_items=settings.max_items)
+        readable = [item for item in sent if isinstance(item, Record)]
+        predicted = iter(
+            await while_connected(request, records.predict(model, readable, explain=explain))
+        )
+        answers = [next(predicted) if isinstance(item, Record) else item for item in sent]
+        return _diagnosis([placed(answer, index) for index, answer in enumerate(answers)])
+
     return app
+
+
+@contextmanager
+def _told_unready(model: str, setting: str) -> Iterator[None]:
+    """A model that cannot serve makes the department unready, and says so."""
+    try:
+        yield
+    except PolyclinicError as error:
+        raise Unavailable(
+            f"The model {model} cannot serve: {error.detail}",
+            where=f"setting {setting}",
+            remedy=error.remedy,
+        ) from None
+
+
+def _diagnosis(answers: Sequence[Answer]) -> Diagnosis:
+    """The response. Raises the problem of a lone item."""
+    if len(answers) == 1 and isinstance(answers[0], PolyclinicError):
+        raise answers[0]
+    return Diagnosis(
+        notice=NOTICE, results=[_result(index, answer) for index, answer in enumerate(answers)]
+    )
 
 
 def _result(index: int, answer: Answer) -> Predicted | Failed:

@@ -1,0 +1,89 @@
+"""Records as callers send them: JSON, one or many; one that cannot be read fails alone."""
+
+import asyncio
+import io
+from collections.abc import Sequence
+from contextlib import aclosing
+from typing import Any
+
+import orjson
+from fastapi import Request
+
+from polyclinic.core.errors import InvalidInput, PolyclinicError, UnsupportedInput
+from polyclinic.core.model import Answer
+from polyclinic.diagnosis.records.record import Record, parse_record
+
+JSON = "application/json"
+FIELD = "records"
+
+#: A record, or what was wrong with it alone.
+Sent = Record | PolyclinicError
+
+
+async def read_records(request: Request, *, max_items: int) -> Sequence[Sent]:
+    """The `records` of a request's JSON, in order.
+
+    Raises `UnsupportedInput` for another content type and `InvalidInput` for what cannot be read
+    as a whole.
+    """
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != JSON:
+        raise UnsupportedInput(
+            f"The content type is {media_type or 'not given'}.",
+            where="header Content-Type",
+            remedy=f"Send {JSON}.",
+        )
+    body = io.BytesIO()
+    async with aclosing(request.stream()) as chunks:
+        async for chunk in chunks:
+            body.write(chunk)
+    return await asyncio.to_thread(_parsed, body, max_items)
+
+
+def request_body(max_items: int) -> dict[str, Any]:
+    """The OpenAPI request body of an operation that calls `read_records`."""
+    one = Record.model_json_schema(ref_template="#/components/schemas/{model}")
+    series = one.pop("$defs")["Series"]
+    one["properties"]["series"] = {"anyOf": [series, {"type": "null"}]}
+    whatever = {"description": "Anything else fails alone, with a problem in its place."}
+    schema = {
+        "type": "object",
+        "properties": {
+            FIELD: {
+                "type": "array",
+                "items": {"anyOf": [one, whatever]},
+                "minItems": 1,
+                "maxItems": max_items,
+            }
+        },
+        "required": [FIELD],
+        "additionalProperties": False,
+    }
+    return {"required": True, "content": {JSON: {"schema": schema}}}
+
+
+def placed(answer: Answer, index: int) -> Answer:
+    """The answer to the record at `index`; an error's place is within the whole request."""
+    if isinstance(answer, InvalidInput):
+        answer.where = f"/{FIELD}/{index}{answer.where or ''}"
+    return answer
+
+
+def _parsed(body: io.BytesIO, max_items: int) -> list[Sent]:
+    try:
+        content = orjson.loads(body.getvalue())
+    except orjson.JSONDecodeError as error:
+        raise InvalidInput(f"This is not JSON: {error}", where="") from None
+    if not isinstance(content, dict) or content.keys() != {FIELD}:
+        raise InvalidInput(f"The body must be an object with `{FIELD}` alone.", where=f"/{FIELD}")
+    items = content[FIELD]
+    if not isinstance(items, list) or not 1 <= len(items) <= max_items:
+        raise InvalidInput(f"There must be 1 to {max_items} records.", where=f"/{FIELD}")
+    return [_record(item) for item in items]
+
+
+def _record(item: Any) -> Sent:
+    try:
+        return parse_record(item)
+    except InvalidInput as error:
+        return error

@@ -118,7 +118,11 @@ class Answering:
         return undecided | unfamiliar
 
     def predictions(
-        self, scores: Scores, digests: Sequence[str], explain: Explain | None = None
+        self,
+        scores: Scores,
+        digests: Sequence[str],
+        explain: Explain | None = None,
+        warnings: Sequence[tuple[str, ...]] | None = None,
     ) -> list[Prediction]:
         """The scores of inputs as predictions; `explain` explains the first finding of each."""
         now = datetime.now(UTC)
@@ -148,6 +152,7 @@ class Answering:
                     ),
                     familiarity=familiarity,
                     abstained=self._abstention(familiarity, labels),
+                    warnings=() if warnings is None else warnings[row],
                     reweighting=self.reweighting,
                     explanation=explanation,
                     provenance=Provenance(model=self.identity, input_digest=digest, time=now),

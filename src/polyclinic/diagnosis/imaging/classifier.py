@@ -144,11 +144,10 @@ class ImageClassifier(Answering):
         if pictures:
             batch = np.stack(list(pictures.values()))
             digests = [sha256(items[row]) for row in pictures]
+            told = [warnings[row] for row in pictures]
             scores = self.score(batch)
             by_row = partial(self._explanation, batch, scores.maps) if explain else None
-            predictions = self.predictions(scores, digests, by_row)
-            for row, prediction in zip(pictures, predictions, strict=True):
-                answers[row] = prediction.model_copy(update={"warnings": warnings[row]})
+            answers |= zip(pictures, self.predictions(scores, digests, by_row, told), strict=True)
         return [answers[row] for row in range(len(items))]
 
     def _explanation(

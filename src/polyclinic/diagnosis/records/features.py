@@ -4,9 +4,9 @@ A feature at an hour rests on that hour and those before it in the same stay, an
 depend on what else is in the arrays: a series cut off at the hour gives the same bits.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,10 @@ from polyclinic.core.frozen import Frozen
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
-#: Of one variable: its value in the row or its latest one; the hours since that was measured; how
-#: often it was measured; the latest value less the one that stood at the window's start.
-Statistic = Literal["value", "last", "hours since", "count", "min", "max", "mean", "change"]
+#: Of one variable: its value in the row or its latest one; the hours since that was measured; the
+#: latest value less the one measured before it (step); how often it was measured; the latest value
+#: less the one that stood at the window's start (change).
+Statistic = Literal["value", "last", "hours since", "step", "count", "min", "max", "mean", "change"]
 
 #: A window that reaches back to the stay's first hour.
 STAY = 0
@@ -81,93 +82,78 @@ def hourly_features(
 ) -> tuple[list[Feature], Floats]:
     """Features of v variables at the hours of `rows` (e,), and their values (e, d).
 
-    NaN where unknown.
-
     windows: lengths in hours, the decision hour included; `STAY` among them reaches back to the
-    start. A count is 0 where nothing was measured, never unknown.
+    start. A value that is unknown is NaN; a count is 0 where nothing was measured, never unknown.
     """
     features: list[Feature] = []
     columns: list[Floats] = []
-    for statistic, hours, values in _statistics(series, windows):
+    for statistic, hours, values in _statistics(series, windows, rows):
         for name, unit in zip(names, units, strict=True):
             of = {"hours since": "h", "count": ""}.get(statistic, unit)
             features.append(Feature(variable=name, statistic=statistic, unit=of, hours=hours))
-        columns.append(values[rows].astype(np.float32))
+        columns.append(values.astype(np.float32))
     return features, np.concatenate(columns, axis=1)
 
 
 def _statistics(
-    series: Hourly, windows: Sequence[int]
+    series: Hourly, windows: Sequence[int], rows: Rows
 ) -> Iterator[tuple[Statistic, int | None, NDArray[np.floating]]]:
-    values, start = series.values, series.start
+    values, start = series.values, series.start[rows]
     present = np.isfinite(values)
-    rows = np.arange(len(values))[:, None]
-    at = np.maximum.accumulate(np.where(present, rows, -1), axis=0)
-    seen = at >= start[:, None]
-    last = np.where(seen, np.take_along_axis(values, np.maximum(at, 0), axis=0), np.nan)
+    place = np.arange(len(values))[:, None]
+    # Where each variable was measured last; before the stay's start: not yet.
+    latest = np.maximum.accumulate(np.where(present, place, -1), axis=0)
+    at = latest[rows]
+    last = _taken(values, at, at >= start[:, None])
     yield "last", None, last
-    yield "hours since", None, np.where(seen, rows - at, np.nan)
+    yield "hours since", None, np.where(at >= start[:, None], rows[:, None] - at, np.nan)
+    # The latest measurement but one is what was the latest an hour before the latest.
+    one_before = np.take_along_axis(latest, np.maximum(at - 1, 0), axis=0) if len(rows) else at
+    twice = (at > start[:, None]) & (one_before >= start[:, None])
+    yield "step", None, last - _taken(values, one_before, twice)
+    places = np.where(present, place, len(values))
+    first = _over(np.minimum, places, start, rows, len(values))
     # In double precision, so that means of single-precision values are rounded once.
     zeroed = np.where(present, values, 0.0).astype(np.float64)
     for hours in windows:
-        count = over_window(np.add, present.astype(np.float64), start, hours, 0.0)
-        total = over_window(np.add, zeroed, start, hours, 0.0)
+        since = start if hours == STAY else np.maximum(start, rows - hours + 1)
+        count = _over(np.add, present.astype(np.float64), since, rows, 0.0)
+        total = _over(np.add, zeroed, since, rows, 0.0)
         yield "count", hours, count
-        yield "min", hours, over_window(np.fmin, values, start, hours, np.nan)
-        yield "max", hours, over_window(np.fmax, values, start, hours, np.nan)
-        yield (
-            "mean",
-            hours,
-            np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0),
-        )
-        yield "change", hours, last - _stood_before(last, start, hours)
+        yield "min", hours, _over(np.fmin, values, since, rows, np.nan)
+        yield "max", hours, _over(np.fmax, values, since, rows, np.nan)
+        unknown = np.full_like(total, np.nan)
+        yield "mean", hours, np.divide(total, count, out=unknown, where=count > 0)
+        # What stood when the window began; before anything was known, the first value.
+        before = start if hours == STAY else np.maximum(start, rows - hours)
+        stood = np.maximum(latest[before], first)
+        yield "change", hours, last - _taken(values, stood, at >= start[:, None])
 
 
-def over_window(
-    combine: Callable[[NDArray[np.floating], NDArray[np.floating]], NDArray[np.floating]],
-    values: NDArray[np.floating],
-    start: Rows,
-    hours: int,
+def _over(
+    combine: np.ufunc,
+    values: NDArray[np.generic],
+    since: Rows,
+    rows: Rows,
     nothing: float,
-) -> NDArray[np.floating]:
-    """Values (n, v) combined over the last `hours` rows of each row's stay.
+) -> NDArray[Any]:
+    """Values (n, v) combined from row `since` to row `rows`, both included: (e, v).
 
-    `nothing` is the operation's neutral value. Windows are put together from blocks whose length
-    doubles, so that the order of operations, and so every bit, depends on the window alone.
+    `nothing` is the operation's neutral value.
     """
-    reach = hours if hours != STAY else int((np.arange(len(start)) - start).max(initial=0)) + 1
-    block, length = values, 1
-    result, done = None, 0
-    while True:
-        if reach & length:
-            part = block if done == 0 else _earlier(block, start, done, nothing)
-            result = part if result is None else combine(result, part)
-            done += length
-        if done == reach:
-            return result if result is not None else block
-        block = combine(block, _earlier(block, start, length, nothing))
-        length *= 2
+    if not len(rows):
+        return values[:0]
+    # `reduceat` combines from each index to before the next one; what lies between two windows is
+    # every second of its results.
+    padded = np.concatenate([values, np.full_like(values[:1], nothing)])
+    bounds = np.stack([since, rows + 1], axis=1).ravel()
+    combined: NDArray[Any] = combine.reduceat(padded, bounds, axis=0)[::2]
+    return combined
 
 
-def _earlier(
-    values: NDArray[np.floating], start: Rows, hours: int, nothing: float
-) -> NDArray[np.floating]:
-    """What stood in each row's stay so many hours before; `nothing` before its start."""
-    moved = np.full_like(values, nothing)
-    moved[hours:] = values[:-hours] if hours < len(values) else values[:0]
-    moved[np.arange(len(start)) - start < hours] = nothing
-    return moved
-
-
-def _stood_before(last: NDArray[np.floating], start: Rows, hours: int) -> NDArray[np.floating]:
-    """The latest value `hours` before each row; before that is known, the stay's first one."""
-    n = np.arange(len(last))
-    known = np.isfinite(last)
-    # The first row from which on a variable is known in the stay.
-    begins = np.where(
-        known & ~_earlier(known.astype(np.float32), start, 1, 0).astype(bool), n[:, None], -1
-    )
-    first = np.maximum.accumulate(begins, axis=0)
-    back = np.maximum(n - hours, start) if hours != STAY else start
-    row = np.maximum(np.minimum(np.maximum(back[:, None], first), n[:, None]), 0)
-    return np.where(known, np.take_along_axis(last, row, axis=0), np.nan)
+def _taken(values: Floats, at: Rows, known: NDArray[np.bool_]) -> Floats:
+    """The values (n, v) at rows (e, v) of each column; NaN where nothing is known."""
+    if not len(at):
+        return values[:0]
+    inside = np.clip(at, 0, len(values) - 1)
+    return np.where(known, np.take_along_axis(values, inside, axis=0), np.float32(np.nan))

@@ -58,6 +58,15 @@ class Encoding(Frozen):
             found += self._of_hours(nothing)[0]
         return tuple(found)
 
+    @cached_property
+    def plausible(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The least and the greatest plausible value of each hourly variable (v,)."""
+        low = [-np.inf if each.low is None else each.low for each in self.hourly]
+        high = [np.inf if each.high is None else each.high for each in self.hourly]
+        # Beyond single precision a value would become infinite.
+        greatest = float(np.finfo(np.float32).max)
+        return np.maximum(low, -greatest), np.minimum(high, greatest)
+
     def encode(self, inputs: Inputs) -> Floats:
         """Features (e, d) of each moment, float32, NaN where unknown."""
         columns = []

@@ -141,7 +141,13 @@ def _fixed_value(
     if isinstance(value, str):
         raise InvalidInput(f"{variable.name} must be a number.", where=where)
     number = np.array([value], np.float64)
-    return float(_checked(variable, number, units, warnings)[0])
+    stated = units.get(variable.name)
+    if stated is not None and stated != variable.unit:
+        number = _converted(variable, number, stated)
+    if variable.implausible(number).any():
+        warnings.append(_left_out(variable, 1))
+        return float("nan")
+    return float(number[0])
 
 
 def _hourly_values(
@@ -157,29 +163,26 @@ def _hourly_values(
     used = hours <= last
     if not used.any():
         raise InvalidInput(f"No hour is up to the decision at {last}.", where="/series/hours")
-    values = np.full((last + 1, len(encoding.hourly)), np.nan, np.float32)
+    nothing = (None,) * len(hours)
+    sent = [series.values.get(variable.name, nothing) for variable in encoding.hourly]
+    numbers = np.array(sent, dtype=np.float64)[:, used]  # None becomes NaN
     for index, variable in enumerate(encoding.hourly):
-        sent = series.values.get(variable.name)
-        if sent is not None:
-            numbers = np.array(sent, dtype=np.float64)[used]  # None becomes NaN
-            values[hours[used], index] = _checked(variable, numbers, units, warnings)
+        stated = units.get(variable.name)
+        if stated is not None and stated != variable.unit:
+            numbers[index] = _converted(variable, numbers[index], stated)
+    low, high = encoding.plausible
+    wrong = (numbers < low[:, None]) | (numbers > high[:, None])
+    warnings.extend(
+        _left_out(encoding.hourly[index], int(wrong[index].sum()))
+        for index in np.flatnonzero(wrong.any(axis=1)).tolist()
+    )
+    values = np.full((last + 1, len(encoding.hourly)), np.nan, np.float32)
+    values[hours[used]] = np.where(wrong, np.nan, numbers).T
     return values
 
 
-def _checked(
-    variable: Variable, numbers: Doubles, units: Mapping[str, str], warnings: list[str]
-) -> Doubles:
-    """Numbers (t,) in the variable's unit, those that cannot be as missing."""
-    stated = units.get(variable.name)
-    if stated is not None and stated != variable.unit:
-        numbers = _converted(variable, numbers, stated)
-    wrong = variable.implausible(numbers)
-    if wrong.any():
-        warnings.append(
-            f"{wrong.sum()} values of {variable.name} lie outside {variable.range} and count as "
-            "missing."
-        )
-    return np.where(wrong, np.nan, numbers)
+def _left_out(variable: Variable, count: int) -> str:
+    return f"{count} values of {variable.name} lie outside {variable.range} and count as missing."
 
 
 def _converted(variable: Variable, numbers: Doubles, stated: str) -> Doubles:

@@ -46,10 +46,12 @@ class Variable(Frozen):
         return self.display or self.name
 
     def implausible(self, values: NDArray[np.floating]) -> NDArray[np.bool_]:
-        """Which values (n,) cannot be; one that is missing can. An infinite value never can."""
-        low = -np.inf if self.low is None else self.low
-        high = np.inf if self.high is None else self.high
-        outside: NDArray[np.bool_] = (values < low) | (values > high) | np.isinf(values)
+        """Which values (n,) cannot be; one that is missing can; an infinite value never can."""
+        # Beyond single precision, in which models see it, a value would become infinite.
+        greatest = float(np.finfo(np.float32).max)
+        low = -greatest if self.low is None else self.low
+        high = greatest if self.high is None else self.high
+        outside: NDArray[np.bool_] = (values < low) | (values > high)
         return outside
 
     @property

@@ -1,0 +1,98 @@
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from polyclinic.diagnosis.records.features import STAY, Feature, Hourly, hourly_features
+from polyclinic.diagnosis.records.inputs import Encoding, Inputs
+from polyclinic.diagnosis.records.variables import Variable
+
+NAN = np.nan
+WINDOWS = (3, STAY)
+
+
+def of(values: list[list[float]], lengths: list[int], rows: list[int]) -> dict[str, list[float]]:
+    start = np.repeat(np.cumsum(lengths) - lengths, lengths)
+    series = Hourly(np.array(values, np.float32), start)
+    names = [f"v{i}" for i in range(series.values.shape[1])]
+    features, x = hourly_features(
+        series, names, ["mg"] * len(names), WINDOWS, np.array(rows, np.int64)
+    )
+    return {each.name: x[:, index].tolist() for index, each in enumerate(features)}
+
+
+def test_features_are_what_they_are_called() -> None:
+    x = of([[1], [NAN], [4], [2], [NAN], [7]], [5, 1], [4, 5])
+    np.testing.assert_equal(
+        x,
+        {
+            "v0, last [mg]": [2, 7],
+            "v0, hours since [h]": [1, 0],
+            "v0, step [mg]": [-2, NAN],
+            "v0, count over 3 h": [2, 1],
+            "v0, min over 3 h [mg]": [2, 7],
+            "v0, max over 3 h [mg]": [4, 7],
+            "v0, mean over 3 h [mg]": [3, 7],
+            "v0, change over 3 h [mg]": [1, 0],
+            "v0, count since the stay began": [3, 1],
+            "v0, min since the stay began [mg]": [1, 7],
+            "v0, max since the stay began [mg]": [4, 7],
+            "v0, mean since the stay began [mg]": [np.float32(7 / 3), 7],
+            "v0, change since the stay began [mg]": [1, 0],
+        },
+    )
+
+
+def test_what_was_never_measured_is_unknown_and_counted_as_none() -> None:
+    x = of([[NAN], [NAN]], [2], [1])
+    assert x["v0, count over 3 h"] == [0]
+    assert all(np.isnan(v) for name, (v,) in x.items() if "count" not in name)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_features_rest_on_what_was_known_then(data: st.DataObject) -> None:
+    """What comes later, and other stays, change no bit of them."""
+    lengths = data.draw(st.lists(st.integers(1, 9), min_size=1, max_size=4))
+    seed = data.draw(st.integers(0, 2**32 - 1))
+    rng = np.random.default_rng(seed)
+    values = rng.normal(50, 20, (sum(lengths), 2)).astype(np.float32)
+    values[rng.random(values.shape) < 0.5] = NAN
+    start = np.repeat(np.cumsum(lengths) - lengths, lengths)
+    row = data.draw(st.integers(0, len(values) - 1))
+    alone = values[start[row] : row + 1]
+
+    def at(some: NDArray[np.float32], begins: NDArray[np.int64], asked: int) -> bytes:
+        made = hourly_features(
+            Hourly(some, begins), "ab", ["", ""], (2, 5, STAY), np.array([asked])
+        )
+        return made[1].tobytes()
+
+    assert at(values, start, row) == at(alone, np.zeros(len(alone), np.int64), len(alone) - 1)
+
+
+def test_categories_and_hours_become_features_with_plain_names() -> None:
+    encoding = Encoding(
+        fixed=(
+            Variable(name="sex", type="category", categories=("Female", "Male")),
+            Variable(name="site", type="category", categories=("left", "right", "both")),
+        ),
+        hourly=(Variable(name="hr", unit="/min"),),
+        windows=(6,),
+    )
+    inputs = Inputs(
+        np.array([[1, 2], [NAN, 0]], np.float32),
+        np.array([0, 1]),
+        Hourly(np.array([[80], [90], [70]], np.float32), np.array([0, 0, 2])),
+        np.array([1, 2]),
+    )
+    x = encoding.encode(inputs)
+    names = [feature.name for feature in encoding.features]
+    assert x.shape == (2, len(names))
+    told = dict(zip(names, x.T.tolist(), strict=True))
+    np.testing.assert_equal(told["sex is Male"], [1, NAN])
+    assert told["site is both"] == [1, 0]
+    assert told["site is left"] == [0, 1]
+    assert told["hours since the stay began [h]"] == [1, 0]
+    assert told["hr, max over 6 h [/min]"] == [90, 70]
+    assert Feature(variable="hr", statistic="mean", unit="/min", hours=6).name in names

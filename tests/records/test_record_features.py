@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -14,10 +15,8 @@ WINDOWS = (3, STAY)
 def of(values: list[list[float]], lengths: list[int], rows: list[int]) -> dict[str, list[float]]:
     start = np.repeat(np.cumsum(lengths) - lengths, lengths)
     series = Hourly(np.array(values, np.float32), start)
-    names = [f"v{i}" for i in range(series.values.shape[1])]
-    features, x = hourly_features(
-        series, names, ["mg"] * len(names), WINDOWS, np.array(rows, np.int64)
-    )
+    measured = [Variable(name=f"v{i}", unit="mg") for i in range(series.values.shape[1])]
+    features, x = hourly_features(series, measured, WINDOWS, np.array(rows, np.int64))
     return {each.name: x[:, index].tolist() for index, each in enumerate(features)}
 
 
@@ -31,11 +30,13 @@ def test_features_are_what_they_are_called() -> None:
             "v0, step [mg]": [-2, NAN],
             "v0, count over 3 h": [2, 1],
             "v0, min over 3 h [mg]": [2, 7],
+            "v0, rise over 3 h [mg]": [0, 0],
             "v0, max over 3 h [mg]": [4, 7],
             "v0, mean over 3 h [mg]": [3, 7],
             "v0, change over 3 h [mg]": [1, 0],
             "v0, count since the stay began": [3, 1],
             "v0, min since the stay began [mg]": [1, 7],
+            "v0, rise since the stay began [mg]": [1, 0],
             "v0, max since the stay began [mg]": [4, 7],
             "v0, mean since the stay began [mg]": [np.float32(7 / 3), 7],
             "v0, change since the stay began [mg]": [1, 0],
@@ -60,12 +61,11 @@ def test_features_rest_on_what_was_known_then(data: st.DataObject) -> None:
     values[rng.random(values.shape) < 0.5] = NAN
     start = np.repeat(np.cumsum(lengths) - lengths, lengths)
     row = data.draw(st.integers(0, len(values) - 1))
+    measured = Variable(name="a", adds_up=True), Variable(name="b")
     alone = values[start[row] : row + 1]
 
     def at(some: NDArray[np.float32], begins: NDArray[np.int64], asked: int) -> bytes:
-        made = hourly_features(
-            Hourly(some, begins), "ab", ["", ""], (2, 5, STAY), np.array([asked])
-        )
+        made = hourly_features(Hourly(some, begins), measured, (2, 5, STAY), np.array([asked]))
         return made[1].tobytes()
 
     assert at(values, start, row) == at(alone, np.zeros(len(alone), np.int64), len(alone) - 1)
@@ -96,3 +96,20 @@ def test_categories_and_hours_become_features_with_plain_names() -> None:
     assert told["hours since the stay began [h]"] == [1, 0]
     assert told["hr, max over 6 h [/min]"] == [90, 70]
     assert Feature(variable="hr", statistic="mean", unit="/min", hours=6).name in names
+
+
+def test_what_adds_up_has_a_total_also_per_unit_of_weight() -> None:
+    encoding = Encoding(
+        fixed=(Variable(name="weight", unit="kg"),),
+        hourly=(Variable(name="urine", unit="mL", adds_up=True),),
+        windows=(2,),
+        per={"urine": "weight"},
+    )
+    series = Hourly(np.array([[90], [100], [NAN], [60]], np.float32), np.array([0, 0, 0, 3]))
+    weights = np.array([[50], [60]], np.float32)
+    x = encoding.encode(Inputs(weights, np.array([0, 0, 1]), series, np.array([1, 2, 3])))
+    told = dict(zip([feature.name for feature in encoding.features], x.T.tolist(), strict=True))
+    assert told["urine, total over 2 h [mL]"] == [190, 100, 60]
+    assert told["urine per weight, total over 2 h [mL/kg]"] == pytest.approx([3.8, 2, 1])
+    with pytest.raises(ValueError, match="height"):
+        Encoding(fixed=encoding.fixed, hourly=encoding.hourly, per={"urine": "height"})

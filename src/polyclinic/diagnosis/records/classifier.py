@@ -107,9 +107,10 @@ class RecordClassifier(Answering):
             by_row = None
             if explain:
                 by_row = partial(self._explanation, x, self._model.contributions(x))
-            predictions = self.predictions(self.score(x), digests, by_row)
-            for row, prediction in zip(read, predictions, strict=True):
-                answers[row] = prediction.model_copy(update={"warnings": read[row].warnings})
+            told = [each.warnings for each in read.values()]
+            answers |= zip(
+                read, self.predictions(self.score(x), digests, by_row, told), strict=True
+            )
         return [answers[row] for row in range(len(items))]
 
     def _explanation(

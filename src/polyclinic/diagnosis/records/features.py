@@ -6,7 +6,7 @@ depend on what else is in the arrays: a series cut off at the hour gives the sam
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,12 @@ Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
 #: Of one variable: its value in the row or its latest one; the hours since that was measured; the
-#: latest value less the one measured before it (step); how often it was measured; the latest value
-#: less the one that stood at the window's start (change).
-Statistic = Literal["value", "last", "hours since", "step", "count", "min", "max", "mean", "change"]
+#: latest value less the one measured before it (step); how often it was measured; of what adds up
+#: over hours, such as urine, the total; the latest value less the one that stood at the window's
+#: start (change), or less the least within it (rise).
+Statistic = Literal[
+    "value", "last", "hours since", "step", "count", "total", "min", "max", "mean", "change", "rise"
+]
 
 #: A window that reaches back to the stay's first hour.
 STAY = 0
@@ -56,6 +59,25 @@ class Feature(Frozen):
         return f"{words} [{self.unit}]" if self.unit else words
 
 
+class Measured(Protocol):
+    """What must be known of a variable: how it is called, its unit, whether it adds up."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def unit(self) -> str:
+        """Its unit, in UCUM."""
+        ...
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether hours add up to a total."""
+        ...
+
+
 @dataclass(frozen=True)
 class Hourly:
     """Hourly values of stays, one stay after another.
@@ -74,24 +96,24 @@ class Hourly:
 
 
 def hourly_features(
-    series: Hourly,
-    names: Sequence[str],
-    units: Sequence[str],
-    windows: Sequence[int],
-    rows: Rows,
+    series: Hourly, measured: Sequence[Measured], windows: Sequence[int], rows: Rows
 ) -> tuple[list[Feature], Floats]:
     """Features of v variables at the hours of `rows` (e,), and their values (e, d).
 
     windows: lengths in hours, the decision hour included; `STAY` among them reaches back to the
-    start. A value that is unknown is NaN; a count is 0 where nothing was measured, never unknown.
+    start. A value that is unknown is NaN; a count or a total is 0 where nothing was measured.
     """
     features: list[Feature] = []
     columns: list[Floats] = []
+    adding = np.array([each.adds_up for each in measured], np.bool_)
     for statistic, hours, values in _statistics(series, windows, rows):
-        for name, unit in zip(names, units, strict=True):
-            of = {"hours since": "h", "count": ""}.get(statistic, unit)
-            features.append(Feature(variable=name, statistic=statistic, unit=of, hours=hours))
-        columns.append(values.astype(np.float32))
+        chosen = adding if statistic == "total" else np.ones_like(adding)
+        for each in (each for each, is_chosen in zip(measured, chosen, strict=True) if is_chosen):
+            unit = {"hours since": "h", "count": ""}.get(statistic, each.unit)
+            features.append(
+                Feature(variable=each.name, statistic=statistic, unit=unit, hours=hours)
+            )
+        columns.append(values[:, chosen].astype(np.float32))
     return features, np.concatenate(columns, axis=1)
 
 
@@ -120,7 +142,10 @@ def _statistics(
         count = _over(np.add, present.astype(np.float64), since, rows, 0.0)
         total = _over(np.add, zeroed, since, rows, 0.0)
         yield "count", hours, count
-        yield "min", hours, _over(np.fmin, values, since, rows, np.nan)
+        yield "total", hours, total
+        least = _over(np.fmin, values, since, rows, np.nan)
+        yield "min", hours, least
+        yield "rise", hours, last - least
         yield "max", hours, _over(np.fmax, values, since, rows, np.nan)
         unknown = np.full_like(total, np.nan)
         yield "mean", hours, np.divide(total, count, out=unknown, where=count > 0)

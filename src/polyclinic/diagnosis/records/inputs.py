@@ -36,12 +36,14 @@ class Encoding(Frozen):
 
     fixed: variables that do not change: a table's columns, or of a stay age, sex and so on.
     hourly: variables measured by the hour. windows: in hours, as in `hourly_features`.
+    per: hourly variables that are also taken per unit of a fixed one, such as urine per weight.
     decision_hour: the one hour at which the model answers; None for every hour.
     """
 
     fixed: tuple[Variable, ...]
     hourly: tuple[Variable, ...] = ()
     windows: tuple[int, ...] = ()
+    per: dict[str, str] = Field(default_factory=dict)
     decision_hour: int | None = Field(default=None, ge=0)
 
     @cached_property
@@ -86,20 +88,53 @@ class Encoding(Frozen):
         series, row = inputs.hourly, inputs.row
         if series is None or row is None:
             raise TypeError("The encoding has hourly variables; the inputs have none.")
-        names = [variable.name for variable in self.hourly]
-        units = [variable.unit for variable in self.hourly]
-        features, values = hourly_features(series, names, units, self.windows, row)
+        measured = [*self.hourly, *(self._ratio(*pair) for pair in self.per.items())]
+        series = Hourly(self._with_ratios(inputs, series, row), series.start)
+        features, values = hourly_features(series, measured, self.windows, row)
         hour = Feature(variable="hours since the stay began", statistic="value", unit="h")
         hours = series.hour[row].astype(np.float32)[:, None]
         return [hour, *features], np.concatenate([hours, values], axis=1)
+
+    def _ratio(self, above: str, below: str) -> Variable:
+        """What is called `above` per unit of `below`."""
+        one, other = self._named(above, self.hourly), self._named(below, self.fixed)
+        return Variable(
+            name=f"{above} per {below}",
+            display=f"{one.title} per {other.title.lower()}",
+            unit=f"{one.unit}/{other.unit}" if one.unit and other.unit else "",
+            adds_up=one.adds_up,
+        )
+
+    def _with_ratios(self, inputs: Inputs, series: Hourly, row: Rows) -> Floats:
+        if not self.per:
+            return series.values
+        # Whose each hour is; of stays that nothing is asked of it does not matter.
+        whose = np.zeros(len(series.start), np.int64)
+        whose[series.start[row]] = inputs.subject
+        whose = whose[series.start]
+        columns = [series.values]
+        for above, below in self.per.items():
+            i, j = (
+                some.index(self._named(name, some))
+                for name, some in ((above, self.hourly), (below, self.fixed))
+            )
+            columns.append((series.values[:, i] / inputs.fixed[whose, j])[:, None])
+        return np.concatenate(columns, axis=1)
+
+    @staticmethod
+    def _named(name: str, variables: tuple[Variable, ...]) -> Variable:
+        return next(variable for variable in variables if variable.name == name)
 
     @model_validator(mode="after")
     def _fits(self) -> "Encoding":
         names = [variable.name for variable in (*self.fixed, *self.hourly)]
         if len(set(names)) < len(names):
             raise ValueError("a variable stands there twice")
-        if self.hourly and not self.windows:
-            raise ValueError("hourly variables need windows")
+        hourly, fixed = ({each.name for each in some} for some in (self.hourly, self.fixed))
+        numbers = {each.name for each in self.fixed if each.type == "number"}
+        for above, below in self.per.items():
+            if above not in hourly or below not in fixed & numbers:
+                raise ValueError(f"per: {above} by the hour per {below} cannot be made")
         if any(hours < STAY for hours in self.windows):
             raise ValueError("a window has a negative length")
         return self

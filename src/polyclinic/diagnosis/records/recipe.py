@@ -112,9 +112,13 @@ class HourlyData(_Data):
 
 
 class FeatureSettings(Frozen):
-    """windows: of hourly values, in hours; 0 is all since the stay began."""
+    """windows: of hourly values, in hours; 0 is all since the stay began.
+
+    per: hourly variables that are also taken per unit of one that does not change: `urine: weight`.
+    """
 
     windows: tuple[Annotated[int, Field(ge=STAY, le=24 * 30)], ...] = (6, 24, STAY)
+    per: dict[str, str] = Field(default_factory=dict)
 
 
 class LightGbmSettings(Frozen):

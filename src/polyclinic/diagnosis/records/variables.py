@@ -25,7 +25,8 @@ class Variable(Frozen):
     of it convertible. low, high: what is plausible, both included; a value outside is an
     error of the record. categories: the words of a category, in their order. known: whether the
     column is known at the decision time or only afterwards, such as a discharge diagnosis.
-    measured: the column that says when this one was measured.
+    measured: the column that says when this one was measured. adds_up: whether values of hours add
+    up to a total, as those of urine do.
     """
 
     name: str = Field(min_length=1, max_length=128)
@@ -39,6 +40,7 @@ class Variable(Frozen):
     role: Role = "feature"
     known: Literal["at decision", "after decision"] = "at decision"
     measured: str | None = None
+    adds_up: bool = False
 
     @property
     def title(self) -> str:

@@ -35,6 +35,7 @@ HOURLY = tuple(
         loinc=BY_NAME[name].loinc,
         low=low,
         high=high,
+        adds_up=name == "urine",
     )
     for name, (low, high) in _PLAUSIBLE.items()
 )

@@ -85,6 +85,7 @@ def make_features(
         fixed=records.fixed,
         hourly=records.hourly,
         windows=recipe.features.windows if hourly else (),
+        per=recipe.features.per if hourly else {},
         decision_hour=recipe.data.decision_hour if isinstance(recipe.data, HourlyData) else None,
     )
     made = {name: records.examples(rows, encoding) for name, rows in parts.items()}

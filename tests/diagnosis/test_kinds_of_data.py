@@ -16,7 +16,7 @@ from PIL import Image
 from trained_spots import Silence
 
 from pictures import RECIPE, encode
-from polyclinic.core.errors import InvalidInput
+from polyclinic.core.errors import Conflict, InvalidInput
 from polyclinic.core.prediction import Prediction
 from polyclinic.core.settings import Settings
 from polyclinic.diagnosis.imaging.classifier import ImageClassifier
@@ -108,6 +108,8 @@ def test_several_labels_a_picture_are_found_each_on_its_own(tmp_path: Path) -> N
     found = site_shift(registry, version, [folder])
     assert found.estimate is None
     assert not found.alarm
+    with pytest.raises(Conflict, match="Several labels"):
+        found.reweighting()
     card = model_card(version, registry.evaluations(version), ())
     for page in (card.markdown(), card.html()):
         assert "All labels right" in page

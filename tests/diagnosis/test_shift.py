@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -89,6 +90,21 @@ def test_a_rarer_finding_is_estimated_and_answers_are_marked(
     assert after.findings[0].present == before.findings[0].present
     assert after.conformal_set == before.conformal_set
     assert again.reweighting is None
+
+
+@pytest.mark.parametrize("method", ["em", "bbse"])
+def test_a_finding_that_a_few_pictures_do_not_show_is_rare_and_not_impossible(
+    trained: Trained, tmp_path: Path, method: Literal["em", "bbse"]
+) -> None:
+    folder = site_of(tmp_path / "site", with_spot=0, without=20)
+    found = site_shift(trained.registry, trained.version, [folder], method)
+    assert found.estimate is not None
+    assert found.estimate.trusted
+    here = found.reweighting().prevalence
+    spot = trained.version.manifest.labels[1].code
+    assert here[spot] == pytest.approx((20 * found.estimate.prevalence[1].value + 1) / 22)
+    assert here[spot] >= 1 / 22
+    assert sum(here.values()) == pytest.approx(1.0)
 
 
 def test_other_pictures_raise_the_alarm_and_are_never_applied(

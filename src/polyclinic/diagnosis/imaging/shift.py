@@ -54,23 +54,33 @@ class SiteShift:
     def reweighting(self) -> Reweighting:
         """What re-weights the model's probabilities to this site.
 
-        Raises `Conflict` where something else than prevalence changed: then the estimate is wrong.
+        Each label is counted once more than was estimated (Laplace's rule of succession): what a
+        few pictures do not show is rare there, not impossible. Raises `Conflict` where something
+        else than prevalence changed, for then the estimate is wrong, and where labels do not
+        exclude each other.
         """
-        if self.estimate is None or not self.estimate.trusted:
+        estimate = self.estimate
+        if estimate is None:
+            raise Conflict(
+                "Several labels can be true at once: a site's prevalence is not estimated.",
+                remedy="Measure the model on labelled pictures of the site.",
+            )
+        if not estimate.trusted:
             raise Conflict(
                 "More than the labels' frequencies differs here: re-weighting would mislead.",
                 remedy="Look for another scanner, other patients or other processing, and measure "
                 "the model on labelled pictures of the site.",
             )
         codes = [label.code for label in self.labels]
+        counted = estimate.examples + len(codes)
         return Reweighting(
-            source_prevalence=dict(zip(codes, self.estimate.source_prevalence, strict=True)),
+            source_prevalence=dict(zip(codes, estimate.source_prevalence, strict=True)),
             prevalence={
-                code: share.value
-                for code, share in zip(codes, self.estimate.prevalence, strict=True)
+                code: (estimate.examples * share.value + 1) / counted
+                for code, share in zip(codes, estimate.prevalence, strict=True)
             },
-            method=self.estimate.method,
-            examples=self.estimate.examples,
+            method=estimate.method,
+            examples=estimate.examples,
             time=datetime.now(UTC),
         )
 

@@ -13,7 +13,7 @@ from polyclinic.core.errors import InvalidInput
 from polyclinic.core.settings import Settings, settings
 from polyclinic.diagnosis.imaging.classifier import ImageClassifier
 from polyclinic.diagnosis.imaging.recipe import ImageRecipe
-from polyclinic.diagnosis.imaging.steps.choose import choose
+from polyclinic.diagnosis.imaging.steps.choose import choose, tried
 from polyclinic.diagnosis.imaging.steps.prepare import prepare
 from polyclinic.diagnosis.imaging.steps.run import run
 from polyclinic.diagnosis.imaging.steps.train import build, run_folder, train
@@ -62,11 +62,17 @@ def test_auto_takes_the_lowest_validation_loss_and_says_why(dataset: Dataset) ->
     assert heard[1][1] < heard[0][1]
 
 
+def _checkpoint(trained: ImageRecipe, dataset: Dataset) -> Path:
+    return run_folder(trained, dataset) / "checkpoint.safetensors"
+
+
 def test_what_auto_trained_is_not_trained_again(dataset: Dataset) -> None:
-    first, why = choose(open_to(5, SMALL), dataset, lambda *_: None)
-    assert run_folder(first, dataset).exists()
-    again, why_again = choose(open_to(5, SMALL), dataset, lambda *_: None)
+    open_recipe = open_to(5, TINY, SMALL)
+    first, why = choose(open_recipe, dataset, lambda *_: None)
+    written = [_checkpoint(each, dataset).stat().st_mtime_ns for each in tried(open_recipe)]
+    again, why_again = choose(open_recipe, dataset, lambda *_: None)
     assert (again, why_again) == (first, why)
+    assert written == [_checkpoint(each, dataset).stat().st_mtime_ns for each in tried(open_recipe)]
     heard: list[Epoch] = []
     train(first, dataset, build(first, dataset), heard.append)
     assert not heard
@@ -77,6 +83,20 @@ def test_auto_stops_at_its_time_and_judges_by_what_there_is(dataset: Dataset) ->
     assert chosen.network.name == "residual"
     assert "stopped by the time after 1 epochs" in why
     assert "simple_cnn filters=1: no epoch within the time" in why
+
+
+def test_a_finished_run_leaves_no_checkpoint_of_what_it_tried(
+    trained: Trained, tmp_path: Path
+) -> None:
+    space = {"trials": 1, "space": {"train.label_smoothing": {"low": 0.01, "high": 0.02}}}
+    brief = recipe(
+        model=None,
+        auto={"candidates": [TINY, SMALL]},
+        train={"epochs": 1},
+        tune=space,
+    )
+    run(brief, trained.data, tmp_path, open_registry(Settings(home=tmp_path)), Silence())
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["tuning.db"]
 
 
 def test_a_recipe_names_a_network_or_leaves_it_open() -> None:

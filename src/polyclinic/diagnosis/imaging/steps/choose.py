@@ -1,7 +1,6 @@
 """Between steps 1 and 2: which network, and with which settings, where a recipe leaves it open."""
 
 import math
-import shutil
 from collections.abc import Callable
 from time import monotonic
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 from polyclinic.core.settings import settings
 from polyclinic.diagnosis.imaging.networks import NetworkSettings
 from polyclinic.diagnosis.imaging.recipe import ImageRecipe
-from polyclinic.diagnosis.imaging.steps.train import build, run_folder, run_id, train
+from polyclinic.diagnosis.imaging.steps.train import build, run_id, train
 from polyclinic.learning.prepare.dataset import Dataset
 from polyclinic.learning.train.checkpoint import Epoch
 from polyclinic.learning.train.trainer import Diverged
@@ -27,17 +26,17 @@ def choose(recipe: ImageRecipe, dataset: Dataset, on_trial: OnTrial) -> tuple[Im
     """The recipe with the network that has the lowest validation loss, and why it was chosen.
 
     The candidates of `auto:` are trained in their order, with the recipe's other settings, until
-    its minutes are over; one that is stopped by that is judged by its epochs so far. Of the best
-    one the checkpoint stays, so that its training goes on where it stands.
+    its minutes are over; one that is stopped by that is judged by its epochs so far. Checkpoints
+    stay, so that the training of the best goes on where it stands, and a run that is begun again
+    trains none of them anew; they are those of `tried`, and the caller's to remove.
     """
     if recipe.auto is None:
         return recipe, ""
     end = monotonic() + 60 * recipe.auto.minutes
     losses: list[float] = []
     said: list[str] = []
-    for candidate in recipe.auto.candidates:
+    for candidate, changed in zip(recipe.auto.candidates, tried(recipe), strict=True):
         loss, end_of_it = math.inf, "no epoch within the time"
-        changed = _with(recipe, candidate)
 
         def on_epoch(epoch: Epoch) -> None:
             nonlocal loss, end_of_it
@@ -60,14 +59,16 @@ def choose(recipe: ImageRecipe, dataset: Dataset, on_trial: OnTrial) -> tuple[Im
         said.append(f"{_words(candidate.model_dump())}: {end_of_it}")
         on_trial(len(losses), min(losses))
     best = recipe.auto.candidates[losses.index(min(losses))]
-    for candidate in recipe.auto.candidates:
-        if candidate != best:
-            shutil.rmtree(run_folder(_with(recipe, candidate), dataset), ignore_errors=True)
     why = (
         f"{_words(best.model_dump())} was chosen of {len(losses)} networks for the lowest "
         f"validation loss within {recipe.auto.minutes:g} minutes ({'; '.join(said)})."
     )
     return _with(recipe, best), why
+
+
+def tried(recipe: ImageRecipe) -> list[ImageRecipe]:
+    """The recipes that `choose` may train, one a candidate of `auto:`."""
+    return [_with(recipe, candidate) for candidate in recipe.auto.candidates] if recipe.auto else []
 
 
 def check_space(recipe: ImageRecipe) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from polyclinic.diagnosis.imaging.recipe import ImageRecipe
-from polyclinic.diagnosis.imaging.steps.choose import check_space, choose, search
+from polyclinic.diagnosis.imaging.steps.choose import check_space, choose, search, tried
 from polyclinic.diagnosis.imaging.steps.prepare import prepare
 from polyclinic.diagnosis.imaging.steps.register import register
 from polyclinic.diagnosis.imaging.steps.train import build, run_folder, train
@@ -53,7 +53,7 @@ def run(
     listen.step("prepare")
     prepared = prepare(recipe, data, folder, listen.read)
     dataset = prepared.dataset
-    why = ""
+    why, candidates = "", tried(recipe)
     if recipe.auto is not None:
         listen.step("choose")
         recipe, why = choose(recipe, dataset, listen.trial)
@@ -75,6 +75,6 @@ def run(
     model = fit_trust(recipe, dataset, networks)
     listen.step("serve")
     version = register(recipe, prepared, progress, model, registry, (why,) if why else ())
-    for member in members:
-        shutil.rmtree(run_folder(member, dataset))
+    for trained in (*candidates, *members):
+        shutil.rmtree(run_folder(trained, dataset), ignore_errors=True)
     return version

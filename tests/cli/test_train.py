@@ -131,6 +131,10 @@ def test_weights_of_one_recipe_are_where_another_starts(home: Path) -> None:
     (home / "first.yaml").write_text(short.replace("name: spots", "name: spots-first"))
     command = ("train", home / "first.yaml", "--data", home / "spots.npz")
     assert polyclinic(home, *command, "--weights", home / "w.safetensors").returncode == 0
+    refused = polyclinic(home, *command, "--weights", home / "first.yaml" / "w.safetensors")
+    assert refused.returncode == 3
+    assert "No file can be written here" in refused.stderr
+    assert "prepare" not in refused.stderr
     tuned = short.replace("name: spots", "name: spots-tuned-on")
     tuned += "init: {pretrained: w.safetensors, frozen: true}\n"
     (home / "second.yaml").write_text(tuned)

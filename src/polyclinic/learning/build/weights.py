@@ -1,5 +1,6 @@
 """Weights in safetensors files: what one training leaves for another to start from."""
 
+import os
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -14,6 +15,21 @@ def save_weights(network: nn.Module, path: Path) -> None:
     """Write every tensor of `network`, for `load_weights` of one with the same body."""
     tensors = {name: value.cpu().contiguous() for name, value in network.state_dict().items()}
     write_atomic(path, save(tensors))
+
+
+def must_be_writable(path: Path) -> None:
+    """Make the folder of `path`, for a file to be written long from now.
+
+    Raises `InvalidInput` where there is no such folder to be had, or `path` is one itself.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(
+            f"No file can be written here: {error.strerror}.", where=str(path)
+        ) from None
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise InvalidInput("No file can be written here.", where=str(path))
 
 
 def load_weights(network: nn.Module, path: Path) -> None:

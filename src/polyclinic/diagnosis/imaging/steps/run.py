@@ -11,7 +11,7 @@ from polyclinic.diagnosis.imaging.steps.register import register
 from polyclinic.diagnosis.imaging.steps.train import build, run_folder, train
 from polyclinic.diagnosis.imaging.steps.trust import fit_trust
 from polyclinic.learning.build.initialise import pinned
-from polyclinic.learning.build.weights import save_weights
+from polyclinic.learning.build.weights import must_be_writable, save_weights
 from polyclinic.learning.train.checkpoint import Epoch
 from polyclinic.registry.store import Registry
 from polyclinic.registry.version import ModelVersion
@@ -46,9 +46,11 @@ def run(
     `data`, or else the recipe's own path, relative to its `folder`, is the data. A run that was
     stopped goes on where it stopped. The test part's labels stay unread but for the quality gate's
     counts: `evaluation.evaluate_file` opens it. Into `weights` go those of the first member, for
-    another recipe to start from.
+    another recipe to start from; a place where no file can be written is refused at once.
     """
     check_space(recipe)
+    if weights is not None:
+        must_be_writable(weights)
     recipe = recipe.model_copy(update={"init": pinned(recipe.init, folder)})
     listen.step("prepare")
     prepared = prepare(recipe, data, folder, listen.read)

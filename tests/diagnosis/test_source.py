@@ -141,8 +141,9 @@ def test_a_manifest_names_none_one_or_several_labels_of_a_picture(tmp_path: Path
         for file, y in zip(source.files[name], part.y, strict=True):
             assert tuple(y) == truths[int(file.removesuffix(".png")) % 4]
         assert part.y.mean(axis=0) == pytest.approx([0.5, 0.5], abs=0.1)
-    with pytest.raises(InvalidInput, match="There is no label"):
+    with pytest.raises(InvalidInput, match="There is no label") as caught:
         read_source(path, labels, size=16)
+    assert "multi_label" in (caught.value.remedy or "")
 
 
 @pytest.mark.parametrize(("size", "channels"), [(28, 1), (64, 3), (224, 3)])

@@ -38,7 +38,8 @@ def parse_recipe(content: dict[str, Any], recipe_type: type[RecipeT], where: str
         return recipe_type.model_validate(content)
     except ValidationError as error:
         faults = (
-            f"{'.'.join(str(part) for part in fault['loc']) or 'recipe'}: {fault['msg']}"
+            f"{'.'.join(str(part) for part in fault['loc']) or 'recipe'}: "
+            f"{fault['msg'].removeprefix('Value error, ')}"
             for fault in error.errors()
         )
         raise InvalidInput("; ".join(faults), where=where) from None

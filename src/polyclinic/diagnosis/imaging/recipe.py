@@ -168,5 +168,5 @@ class ImageRecipe(Frozen):
     @model_validator(mode="after")
     def _names_a_network(self) -> "ImageRecipe":
         if (self.model is None) == (self.auto is None):
-            raise ValueError("either a model or auto must be given")
+            raise ValueError("give either a model or auto, which chooses one; not both")
         return self

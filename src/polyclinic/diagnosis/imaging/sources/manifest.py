@@ -12,6 +12,8 @@ from polyclinic.diagnosis.imaging.sources.parting import PARTS
 #: The manifest of a folder, which makes of it a source.
 MANIFEST = "labels.csv"
 
+_NO_LABEL = "Where a picture can have none, one or several labels, say `multi_label: true`."
+
 _OWN = ("path", "label", "patient", "split")
 
 
@@ -47,7 +49,11 @@ def _entries(path: Path, text: str, needed: Sequence[str]) -> Iterator[Entry]:
             where = f"{path}, line {reader.line_num}"
             empty = [name for name in needed if not values[name]]
             if empty:
-                raise InvalidInput(f"There is no {' or '.join(empty)}.", where=where)
+                raise InvalidInput(
+                    f"There is no {' or '.join(empty)}.",
+                    where=where,
+                    remedy=_NO_LABEL if "label" in empty else None,
+                )
             stated = values.get("split", "")
             if stated and stated.lower() not in PARTS:
                 raise InvalidInput(

@@ -127,6 +127,16 @@ def test_every_form_tells_the_whole_story(form: str) -> None:
         assert fact in said, fact
 
 
+def test_a_label_that_is_no_finding_is_not_passed_off_as_one() -> None:
+    card = card_of()
+    assert [label.code for label in card.findings] == ["J18.9"]
+    assert "| 17621005 | no |" in card.markdown()
+    assert "| J18.9 | yes |" in card.markdown()
+    assert "<code>17621005</code></td><td>no</td>" in card.html()
+    assert text(card, "(1)(iii)").startswith("For each of Pneumonia")
+    assert "(Normal; Pneumonia, unspecified organism)" in text(card, "(1)(iii)")
+
+
 class _Page(HTMLParser):
     """Checks that tags close in order, and keeps what a page could load or run."""
 

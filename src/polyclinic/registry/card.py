@@ -38,6 +38,7 @@ class Card(Frozen):
     licence: str
     signer: str
     labels: tuple[Coding, ...]
+    findings: tuple[Coding, ...]
     out_of_scope: str
     known_risks: str
     data: DataUse
@@ -92,6 +93,7 @@ def model_card(
         licence=manifest.licence,
         signer=version.signature.signer,
         labels=manifest.labels,
+        findings=manifest.findings,
         out_of_scope=manifest.card.out_of_scope,
         known_risks=manifest.card.known_risks,
         data=manifest.data,

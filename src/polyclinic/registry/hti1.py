@@ -200,11 +200,13 @@ _PROCESS = (
 
 
 def _output(manifest: Manifest) -> str:
-    labels = ", ".join(coded(label) for label in manifest.labels)
+    findings = ", ".join(coded(label) for label in manifest.findings)
+    labels = "; ".join(label.display for label in manifest.labels)
     promised = manifest.validation.conformal.promised
     return (
-        f"For each of {labels}: a calibrated probability from 0 to 1, and whether it passes the"
-        f" operating point. With them a set of labels meant to hold the truth in {promised:.0%} of"
+        f"For each of {findings}: a calibrated probability from 0 to 1, and whether it passes the"
+        f" operating point. With them a set of labels ({labels}) meant to hold the truth in"
+        f" {promised:.0%} of"
         " inputs like those of the validation part (elsewhere see the coverage measured), how"
         " familiar the input is (a p-value), and, where it applies, that the model abstains."
     )

@@ -95,6 +95,12 @@ class Manifest(Frozen):
     validation: Evaluation
     card: CardText
 
+    @property
+    def findings(self) -> tuple[Coding, ...]:
+        """The labels that are called present or absent: those with an operating point."""
+        called = {result.point.label for result in self.validation.operating_points}
+        return tuple(label for label in self.labels if label.code in called)
+
     def document(self) -> bytes:
         """The manifest as it is signed, stored and sent: JSON, in the order of its fields."""
         return self.model_dump_json().encode()

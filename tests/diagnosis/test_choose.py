@@ -100,7 +100,7 @@ def test_a_finished_run_leaves_no_checkpoint_of_what_it_tried(
 
 
 def test_a_recipe_names_a_network_or_leaves_it_open() -> None:
-    with pytest.raises(InvalidInput, match="^recipe: give either a model or auto"):
+    with pytest.raises(InvalidInput, match=r"^recipe: give either a model or auto"):
         recipe(model=None)
     with pytest.raises(InvalidInput, match="either a model or auto"):
         recipe(auto={"minutes": 1})

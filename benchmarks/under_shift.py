@@ -8,7 +8,8 @@ needed, so this opens it once, through the registry's log. Then, in one table ea
 2. the shift alarm on validation against test, and on 200 half-splits, where it must be silent;
 3. the error at 80% coverage, surest pictures first;
 4. accuracy at every operating point fixed on validation, as it is and with probabilities
-   re-weighted to the prevalence that EM estimates from the test pictures without their labels.
+   re-weighted to the prevalence that EM estimates from the test pictures without their labels; and
+   at the minimum-error threshold of the test pictures' scores, without their labels too.
 
     POLYCLINIC_HOME=HOME python benchmarks/under_shift.py DATA [MODEL]
 """
@@ -29,6 +30,7 @@ from polyclinic.learning.evaluate.selective import evaluate_selection, surest_la
 from polyclinic.learning.prepare.dataset import Part
 from polyclinic.learning.trust.conformal import fit_conformal
 from polyclinic.learning.trust.label_shift import ALARM, estimate_prevalence, reweight
+from polyclinic.learning.trust.minimum_error import minimum_error_threshold
 from polyclinic.learning.trust.shift_alarm import ShiftReference, energy_test
 from polyclinic.registry.starters import install_starters
 from polyclinic.registry.store import open_registry
@@ -90,6 +92,10 @@ def main(data: Path, name: str) -> None:
             accuracy(q[:, 1] >= point.threshold, site.y == 1) for q in (there.probabilities, again)
         ]
         print(f"| {point.name} ({point.threshold:.3f}) | {' | '.join(cells)} |")
+    log_odds = there.logits[:, 1].astype(np.float64) - there.logits[:, 0]
+    called = log_odds >= minimum_error_threshold(log_odds)
+    print(f"| minimum error on the unlabelled test scores | | {accuracy(called, site.y == 1)} |")
+    print(f"\nIts share of pneumonia: {called.mean():.3f}")
 
 
 def coverage_of_halves(p: Floats, y: NDArray[np.int64], rng: np.random.Generator) -> Floats:

@@ -69,6 +69,9 @@ def test_a_rarer_finding_is_estimated_and_answers_are_marked(
     share = found.estimate.prevalence[1]
     assert share.low <= 0.1 <= share.high
     assert found.estimate.trusted
+    assert found.minimum_error is not None
+    assert found.minimum_error.finding == "spot"
+    assert found.minimum_error.share == pytest.approx(0.1, abs=0.05)
 
     picture = encode(spots(2, 9)[0][1])
     (before,) = ImageClassifier.load(trained.registry, trained.version).predict([picture])

@@ -86,6 +86,13 @@ def _print(found: "SiteShift", version: str) -> None:
             else "More than prevalence changed, and the estimate must not be used"
         )
         say(f"{told} (p = {estimate.residual_p_value:.3f} at the estimated prevalence).")
+    by_shape = found.minimum_error
+    if by_shape is not None and found.alarm:
+        say(
+            f"By the shape of its scores alone {by_shape.share:.1%} of the pictures show "
+            f"{by_shape.finding}: those of a probability of {by_shape.threshold:.3f} and above. "
+            "Only labelled pictures can confirm that."
+        )
     if found.unfamiliar:
         say(f"{found.unfamiliar} pictures are unlike any that the model knows.")
     for file, reason in list(found.refused.items())[:20]:

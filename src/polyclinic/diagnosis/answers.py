@@ -66,13 +66,14 @@ class Scores:
     """What a model says of n inputs, as arrays, not re-weighted.
 
     probabilities: (n, k), calibrated. p_values: (n,), familiarity. sets: (n, k) bool, conformal.
-    features: (n, d), what familiarity and shift are judged by.
+    features: (n, d), what familiarity and shift are judged by. logits: (n, k), before calibration.
     """
 
     probabilities: NDArray[np.float64]
     p_values: NDArray[np.float64]
     sets: NDArray[np.bool_]
     features: NDArray[np.floating]
+    logits: NDArray[np.floating]
 
 
 class Answering:
@@ -104,7 +105,8 @@ class Answering:
         """Scores of n inputs with logits (n, k) and features (n, d)."""
         probabilities = self._spec.calibration.apply(logits)
         p_values = self._familiarity.p_values(features)
-        return Scores(probabilities, p_values, self._spec.conformal.sets(probabilities), features)
+        sets = self._spec.conformal.sets(probabilities)
+        return Scores(probabilities, p_values, sets, features, logits)
 
     def abstained(self, scores: Scores) -> NDArray[np.bool_]:
         """Where the model abstains (n,): unfamiliar inputs, and sets that leave a choice.

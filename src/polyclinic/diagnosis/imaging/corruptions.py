@@ -20,13 +20,21 @@ SIDE = 32
 
 STRENGTHS = range(1, 6)
 
+#: So many values are corrupted at once: as floating point they take many times the memory of bytes.
+VALUES = 2**22
+
 
 def corruptions(x: Pictures, seed: int = 0) -> Iterator[tuple[str, int, Pictures]]:
     """Pictures x (n, c, h, w) under each kind of corruption at each strength, 1 to 5."""
     rng = np.random.default_rng(seed)
+    few = max(1, VALUES // x[0].size)
     for kind, corrupt in CORRUPTIONS.items():
         for strength in STRENGTHS:
-            yield kind, strength, corrupt(x, strength - 1, rng)
+            parts = [
+                corrupt(x[start : start + few], strength - 1, rng)
+                for start in range(0, len(x), few)
+            ]
+            yield kind, strength, np.concatenate(parts)
 
 
 def noise(x: Pictures, strength: int, rng: np.random.Generator) -> Pictures:

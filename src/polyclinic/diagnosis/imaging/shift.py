@@ -14,7 +14,7 @@ from polyclinic.core.errors import Conflict, InvalidInput, NotFound, PolyclinicE
 from polyclinic.core.prediction import Coding, Reweighting
 from polyclinic.core.settings import settings
 from polyclinic.diagnosis.answers import SHIFT_FILE
-from polyclinic.diagnosis.imaging.classifier import ImageClassifier
+from polyclinic.diagnosis.imaging.classifier import ImageClassifier, ImageScores
 from polyclinic.diagnosis.imaging.gate import admit
 from polyclinic.diagnosis.imaging.reader import open_picture
 from polyclinic.learning.trust.label_shift import (
@@ -23,6 +23,7 @@ from polyclinic.learning.trust.label_shift import (
     PrevalenceEstimate,
     estimate_prevalence,
 )
+from polyclinic.learning.trust.minimum_error import MIN_SCORES, minimum_error_threshold
 from polyclinic.learning.trust.shift_alarm import ShiftReference
 from polyclinic.registry.store import Registry
 from polyclinic.registry.version import ModelVersion
@@ -31,10 +32,24 @@ BATCH = 256
 
 
 @dataclass(frozen=True)
+class MinimumError:
+    """Where the scores of a site part into two groups (`minimum_error_threshold`).
+
+    threshold: on the finding's probability, as the model was calibrated. share: of the pictures, at
+    or above it.
+    """
+
+    finding: str
+    threshold: float
+    share: float
+
+
+@dataclass(frozen=True)
 class SiteShift:
     """What was found at a site.
 
     estimate: None for labels that do not exclude each other, of which no prevalence is estimated.
+    minimum_error: for two labels, what the shape of the site's scores alone suggests.
     alarm_p_value: whether the pictures differ at all from the held-out ones. refused: why each
     picture that the model does not read was left out.
     """
@@ -44,6 +59,7 @@ class SiteShift:
     unfamiliar: int
     alarm_p_value: float
     estimate: PrevalenceEstimate | None
+    minimum_error: MinimumError | None
     refused: dict[str, str]
 
     @property
@@ -102,32 +118,50 @@ def site_shift(
             remedy="Train it anew with this release.",
         )
     refused: dict[str, str] = {}
-    features, probabilities, unfamiliar = [], [], 0
+    some_scores: list[ImageScores] = []
     files = _files(paths)
     while some := list(islice(files, BATCH)):
         pictures = list(_read(model, some, refused))
         if pictures:
-            scores = model.score(np.stack(pictures))
-            features.append(scores.features)
-            probabilities.append(scores.probabilities)
-            unfamiliar += int((scores.p_values <= model.spec.familiarity_alpha).sum())
-    found = sum(map(len, features))
+            some_scores.append(model.score(np.stack(pictures)))
+    found = sum(len(scores.logits) for scores in some_scores)
     if found < 2:
         raise InvalidInput(
             f"{found} pictures can be read, {len(refused)} cannot; two are needed at the least.",
             where=", ".join(map(str, paths)),
         )
-    seen = np.concatenate(features)
+    seen, probabilities, logits, p_values = (
+        np.concatenate([getattr(scores, name) for scores in some_scores])
+        for name in ("features", "probabilities", "logits", "p_values")
+    )
     estimate = None
     if not model.spec.multi_label:
-        estimate = estimate_prevalence(reference, seen, np.concatenate(probabilities), method)
+        estimate = estimate_prevalence(reference, seen, probabilities, method)
     return SiteShift(
         labels=model.labels,
         pictures=found,
-        unfamiliar=unfamiliar,
+        unfamiliar=int((p_values <= model.spec.familiarity_alpha).sum()),
         alarm_p_value=estimate.alarm_p_value if estimate else reference.p_value(seen),
         estimate=estimate,
+        minimum_error=_minimum_error(model, logits),
         refused=refused,
+    )
+
+
+def _minimum_error(model: ImageClassifier, logits: NDArray[np.floating]) -> MinimumError | None:
+    """For two exclusive labels and enough pictures."""
+    spec = model.spec
+    if spec.multi_label or len(model.labels) != 2 or len(logits) < MIN_SCORES:
+        return None
+    finding = next(i for i, label in enumerate(model.labels) if label.code in spec.findings)
+    log_odds = np.asarray(logits[:, finding] - logits[:, 1 - finding], dtype=np.float64)
+    cut = minimum_error_threshold(log_odds)
+    at = np.zeros((1, 2))
+    at[0, finding] = cut
+    return MinimumError(
+        finding=model.labels[finding].code,
+        threshold=float(spec.calibration.apply(at)[0, finding]),
+        share=float((log_odds >= cut).mean()),
     )
 
 

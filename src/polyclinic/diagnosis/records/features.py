@@ -101,15 +101,17 @@ def hourly_features(
     """Features of v variables at the hours of `rows` (e,), and their values (e, d).
 
     windows: lengths in hours, the decision hour included; `STAY` among them reaches back to the
-    start. A value that is unknown is NaN; a count or a total is 0 where nothing was measured.
+    start. A value that is unknown is NaN; a count or a total is 0 where nothing was measured. What
+    adds up is seen as a rate an hour, since one place notes it hourly and another every few hours.
     """
     features: list[Feature] = []
     columns: list[Floats] = []
     adding = np.array([each.adds_up for each in measured], np.bool_)
-    for statistic, hours, values in _statistics(series, windows, rows):
+    for statistic, hours, values in _statistics(series, adding, windows, rows):
         chosen = adding if statistic == "total" else np.ones_like(adding)
         for each in (each for each, is_chosen in zip(measured, chosen, strict=True) if is_chosen):
-            unit = {"hours since": "h", "count": ""}.get(statistic, each.unit)
+            rate = f"{each.unit}/h" if each.adds_up and each.unit else each.unit
+            unit = {"hours since": "h", "count": "", "total": each.unit}.get(statistic, rate)
             features.append(
                 Feature(variable=each.name, statistic=statistic, unit=unit, hours=hours)
             )
@@ -118,13 +120,14 @@ def hourly_features(
 
 
 def _statistics(
-    series: Hourly, windows: Sequence[int], rows: Rows
+    series: Hourly, adding: NDArray[np.bool_], windows: Sequence[int], rows: Rows
 ) -> Iterator[tuple[Statistic, int | None, NDArray[np.floating]]]:
-    values, start = series.values, series.start[rows]
-    present = np.isfinite(values)
-    place = np.arange(len(values))[:, None]
+    start = series.start[rows]
+    present = np.isfinite(series.values)
+    place = np.arange(len(present))[:, None]
     # Where each variable was measured last; before the stay's start: not yet.
     latest = np.maximum.accumulate(np.where(present, place, -1), axis=0)
+    values = _rates(series, adding, latest)
     at = latest[rows]
     last = _taken(values, at, at >= start[:, None])
     yield "last", None, last
@@ -136,13 +139,15 @@ def _statistics(
     places = np.where(present, place, len(values))
     first = _over(np.minimum, places, start, rows, len(values))
     # In double precision, so that means of single-precision values are rounded once.
-    zeroed = np.where(present, values, 0.0).astype(np.float64)
+    zeroed, amounts = (
+        np.where(present, each, 0.0).astype(np.float64) for each in (values, series.values)
+    )
     for hours in windows:
         since = start if hours == STAY else np.maximum(start, rows - hours + 1)
         count = _over(np.add, present.astype(np.float64), since, rows, 0.0)
         total = _over(np.add, zeroed, since, rows, 0.0)
         yield "count", hours, count
-        yield "total", hours, total
+        yield "total", hours, _over(np.add, amounts, since, rows, 0.0)
         least = _over(np.fmin, values, since, rows, np.nan)
         yield "min", hours, least
         yield "rise", hours, last - least
@@ -153,6 +158,18 @@ def _statistics(
         before = start if hours == STAY else np.maximum(start, rows - hours)
         stood = np.maximum(latest[before], first)
         yield "change", hours, last - _taken(values, stood, at >= start[:, None])
+
+
+def _rates(series: Hourly, adding: NDArray[np.bool_], latest: Rows) -> Floats:
+    """The values (n, v), those that add up divided by the hours over which they did so."""
+    if not adding.any():
+        return series.values
+    values = series.values.copy()
+    # Before the first of a stay it added up since the stay began.
+    before = np.concatenate([np.full((1, adding.sum()), -1), latest[:-1, adding]])
+    before = np.maximum(before, series.start[:, None] - 1)
+    values[:, adding] /= np.arange(len(values))[:, None] - before
+    return values
 
 
 def _over(

@@ -1,6 +1,6 @@
 """Diagnosis from records: hourly stays in folds, another hospital, a plain table.
 
-    python benchmarks/records.py aki COHORT [SEED ...]
+    python benchmarks/records.py aki COHORT SEED[,SEED ...] [MODEL ...]
     python benchmarks/records.py other RECIPE DATA [OTHER ...]
 
 `aki` deals the stays into five folds by each seed, and trains on the others: of these a part
@@ -17,23 +17,29 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+import safetensors.numpy
 import yaml
 from numpy.typing import NDArray
 
 from polyclinic.core.settings import Settings
+from polyclinic.diagnosis.answers import SHIFT_FILE
+from polyclinic.diagnosis.records.classifier import RecordClassifier
 from polyclinic.diagnosis.records.evaluation import evaluate_file
 from polyclinic.diagnosis.records.models import load_model
 from polyclinic.diagnosis.records.recipe import RecordRecipe
-from polyclinic.diagnosis.records.records import BEFORE, HOURS, Records
+from polyclinic.diagnosis.records.records import BEFORE, HOURS, Records, one_each
 from polyclinic.diagnosis.records.source import read_records
 from polyclinic.diagnosis.records.steps.prepare import Prepared, make_features
 from polyclinic.diagnosis.records.steps.run import run
 from polyclinic.diagnosis.records.steps.train import train
 from polyclinic.diagnosis.records.steps.trust import as_logits, fit_trust
 from polyclinic.learning.evaluate.bootstrap import bootstrap
-from polyclinic.learning.evaluate.metrics import auc, auprc, ece, mean
+from polyclinic.learning.evaluate.metrics import auc, auprc, ece, log_loss, mean
 from polyclinic.learning.prepare.splits import split
-from polyclinic.registry.store import open_registry
+from polyclinic.learning.trust.label_shift import estimate_prevalence, reweight
+from polyclinic.learning.trust.shift_alarm import ShiftReference
+from polyclinic.registry.store import Registry, open_registry
+from polyclinic.registry.version import ModelVersion
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 FOLDS = 5
@@ -41,7 +47,7 @@ FOLDS = 5
 MODELS: dict[str, dict[str, Any]] = {
     "LightGBM": {},
     "LightGBM, last values": {"features": {"windows": []}},
-    "logistic": {"model": {"name": "logistic"}},
+    "logistic": {"model": {"name": "logistic", "strengths": [1e-4, 1e-3, 1e-2]}},
     "prevalence": {"model": {"name": "prevalence"}},
 }
 
@@ -127,30 +133,21 @@ def figures(all_folds: dict[str, NDArray[Any]], resamples: int = 200) -> dict[st
     }
 
 
-def aki(cohort: Path, seeds: list[int]) -> None:
-    """Five folds by stay, the whole of `MODELS` by the first seed, the recipe's own by each."""
-    made = {name: read_recipe(RECIPES / "aki.yaml", **changed) for name, changed in MODELS.items()}
-    own = made["LightGBM"]
-    records = read_records(cohort, own.data).plausible()
+def aki(cohort: Path, seeds: list[int], names: list[str]) -> None:
+    """Five folds by stay, dealt out by each seed, of each of the named models."""
+    recipes = {name: read_recipe(RECIPES / "aki.yaml", **MODELS[name]) for name in names}
+    records = read_records(cohort, recipes[names[0]].data).plausible()
     for seed in seeds:
-        those = made if seed == seeds[0] else {"LightGBM": own}
-        scores: dict[str, list[dict[str, NDArray[Any]]]] = {name: [] for name in those}
+        scores: dict[str, list[dict[str, NDArray[Any]]]] = {name: [] for name in names}
         for parts in folds(records, seed):
-            recipes = {recipe.features.windows: recipe for recipe in those.values()}
-            prepared = {
-                windows: make_features(recipe, records, parts)
-                for windows, recipe in recipes.items()
-            }
-            for name, recipe in those.items():
+            for name, recipe in recipes.items():
                 started = perf_counter()
                 changed = recipe.model_copy(update={"seed": seed})
-                scores[name].append(scored(changed, prepared[recipe.features.windows]))
+                scores[name].append(scored(changed, make_features(changed, records, parts)))
                 print(f"  {name} {perf_counter() - started:.0f} s", file=sys.stderr)
         for name, some in scores.items():
-            show(
-                f"{name}, seed {seed}",
-                {key: np.concatenate([s[key] for s in some]) for key in some[0]},
-            )
+            joined = {key: np.concatenate([one[key] for one in some]) for key in some[0]}
+            show(f"{name}, seed {seed}", joined)
 
 
 def show(title: str, answers: dict[str, NDArray[Any]]) -> None:
@@ -170,22 +167,48 @@ def elsewhere(path: Path, cohort: Path, others: list[Path]) -> None:
                 version = run(recipe, cohort, Path(home), registry, Silence())
                 found = [version.manifest.validation]
                 found += [evaluate_file(registry, version, other, "benchmark") for other in others]
+                recalibrated = [reweighted(registry, version, recipe, other) for other in others]
             for evaluation in found:
                 print(f"\n{name}, seed {seed}, {evaluation.dataset}, {evaluation.part}")
-                coverage = {
-                    f"coverage, {k}": v for k, v in evaluation.conformal.coverage_by_label.items()
-                }
-                for what, e in (
-                    evaluation.metrics | coverage | {"unfamiliar": evaluation.unfamiliar}
-                ).items():
+                coverage = evaluation.conformal.coverage_by_label
+                rows = evaluation.metrics | {f"coverage, {k}": v for k, v in coverage.items()}
+                for what, e in (rows | {"unfamiliar": evaluation.unfamiliar}).items():
                     print(f"| {what} | {e.value:.3f} ({e.low:.3f} to {e.high:.3f}) |")
+            for line in recalibrated:
+                print(line)
+
+
+def reweighted(registry: Registry, version: ModelVersion, recipe: RecordRecipe, other: Path) -> str:
+    """What re-weighting to a prevalence that is estimated without labels does elsewhere."""
+    model = RecordClassifier.load(registry, version)
+    records = read_records(other, recipe.data).plausible()
+    part = one_each(records.examples(np.arange(len(records.y)), model.spec.encoding))
+    scores = model.score(part.x)
+    files = registry.load(version)
+    reference = ShiftReference.from_arrays(safetensors.numpy.load(files[SHIFT_FILE]))
+    estimate = estimate_prevalence(reference, scores.features, scores.probabilities, "em")
+    shares = (
+        np.array(estimate.source_prevalence),
+        np.array([each.value for each in estimate.prevalence]),
+    )
+    before, after = scores.probabilities, reweight(scores.probabilities, *shares)
+    trusted = "trusted" if estimate.trusted else "not trusted"
+    figures = "; ".join(
+        f"{name} {float(metric(before, part.y)):.3f} → {float(metric(after, part.y)):.3f}"
+        for name, metric in (("ECE", ece), ("log loss", log_loss))
+    )
+    return (
+        f"| {other.name}, prevalence estimated as {shares[1][1]:.3f} ({trusted}), truly "
+        f"{part.y.mean():.3f} | {figures} |"
+    )
 
 
 def main() -> None:
     """Run what the command line names."""
     what, *places = sys.argv[1:]
     if what == "aki":
-        aki(Path(places[0]), [int(seed) for seed in places[1:]] or [0])
+        cohort, seeds, *names = places
+        aki(Path(cohort), [int(seed) for seed in seeds.split(",")], names or list(MODELS))
     else:
         elsewhere(Path(places[0]), Path(places[1]), [Path(place) for place in places[2:]])
 

@@ -110,6 +110,21 @@ def test_what_adds_up_has_a_total_also_per_unit_of_weight() -> None:
     x = encoding.encode(Inputs(weights, np.array([0, 0, 1]), series, np.array([1, 2, 3])))
     told = dict(zip([feature.name for feature in encoding.features], x.T.tolist(), strict=True))
     assert told["urine, total over 2 h [mL]"] == [190, 100, 60]
+    assert told["urine, last [mL/h]"] == [100, 100, 60]
     assert told["urine per weight, total over 2 h [mL/kg]"] == pytest.approx([3.8, 2, 1])
     with pytest.raises(ValueError, match="height"):
         Encoding(fixed=encoding.fixed, hourly=encoding.hourly, per={"urine": "height"})
+
+
+def test_an_amount_noted_every_few_hours_is_the_same_rate_as_one_noted_hourly() -> None:
+    urine = [Variable(name="urine", unit="mL", adds_up=True)]
+
+    def at_the_end(values: list[float]) -> dict[str, float]:
+        series = Hourly(np.array(values, np.float32)[:, None], np.zeros(6, np.int64))
+        features, x = hourly_features(series, urine, (6,), np.array([5]))
+        return {each.name: x[0, index] for index, each in enumerate(features)}
+
+    hourly, seldom = at_the_end([50] * 6), at_the_end([NAN, NAN, 150, NAN, NAN, 150])
+    for name in ("last [mL/h]", "min over 6 h [mL/h]", "mean over 6 h [mL/h]"):
+        assert hourly[f"urine, {name}"] == seldom[f"urine, {name}"] == 50
+    assert hourly["urine, total over 6 h [mL]"] == seldom["urine, total over 6 h [mL]"] == 300

@@ -24,6 +24,16 @@ def test_every_kind_hurts_more_with_every_strength(channels: int) -> None:
         assert away == sorted(away), kind
 
 
+def test_pictures_come_out_alike_however_few_are_corrupted_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    x = spots(20, 1, size=32)[0][:, None]
+    whole = [corrupted for _, _, corrupted in corruptions(x)]
+    monkeypatch.setattr("polyclinic.diagnosis.imaging.corruptions.VALUES", 3 * 32 * 32)
+    few = [corrupted for _, _, corrupted in corruptions(x)]
+    assert all(np.array_equal(*pair) for pair in zip(whole, few, strict=True))
+
+
 def test_blur_is_that_of_its_deviation_and_spares_what_is_even() -> None:
     even = np.full((1, 1, 64, 64), 77, dtype=np.uint8)
     point = np.zeros((1, 1, 64, 64), dtype=np.uint8)

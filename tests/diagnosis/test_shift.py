@@ -156,7 +156,9 @@ def test_the_command_prints_applies_and_clears(
     try:
         told = run(app, ["shift", model, str(folder), "--json"])
         assert told.exit_code == 0, told.output
-        assert json.loads(told.stdout)["estimate"]["examples"] == 240
+        said = json.loads(told.stdout)
+        assert said["estimate"]["examples"] == 240
+        assert (said["alarm"], said["trusted"]) == (True, True)
         assert run(app, ["shift", model, str(folder), "--apply"]).exit_code == 0
         assert trained.registry.reweighting(trained.version) is not None
         assert run(app, ["shift", model, "--clear"]).exit_code == 0

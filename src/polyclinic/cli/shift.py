@@ -48,7 +48,8 @@ def shift(
         return
     found = site_shift(registry, version, pictures or [], method)
     if as_json:
-        print_json(found)
+        trusted = None if found.estimate is None else found.estimate.trusted
+        print_json(vars(found) | {"alarm": found.alarm, "trusted": trusted})
     else:
         _print(found, str(version))
     if apply:

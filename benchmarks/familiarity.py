@@ -2,7 +2,7 @@
 
 AUROC of the familiarity p-value, held-out X-rays of the validation part against each; the share of
 each that is called unfamiliar; then every CT and MR file that comes with pydicom (among the test
-files that it carries itself; nothing is fetched), which the gate must refuse by its header, or
+files that it carries itself), which the gate must refuse by its header, or
 familiarity by its looks.
 
     POLYCLINIC_HOME=HOME python benchmarks/familiarity.py DATA [MODEL]
@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from PIL import Image
-from pydicom.data import get_testdata_files
 from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
 
@@ -54,13 +53,14 @@ def main(data: Path, name: str) -> None:
         print(f"| {title} | {len(p)} | {auroc:.3f} | {np.mean(p <= alpha):.1%} |")
 
     outcomes: dict[str, list[str]] = {}
-    for file in sorted(get_testdata_files("*.dcm")):
+    carried = Path(pydicom.__file__).parent / "data" / "test_files"
+    for file in sorted(path for path in carried.rglob("*") if path.is_file()):
         try:
             modality = pydicom.dcmread(file, stop_before_pixels=True).get("Modality", "")
-        except (OSError, pydicom.errors.InvalidDicomError):
+        except (OSError, pydicom.errors.InvalidDicomError, UnicodeDecodeError):
             continue
         if modality in ("CT", "MR"):
-            outcomes.setdefault(outcome(model, Path(file)), []).append(Path(file).name)
+            outcomes.setdefault(outcome(model, file), []).append(file.name)
     print("\n| CT and MR files of pydicom | n |\n| --- | --- |")
     for what, files in outcomes.items():
         print(f"| {what} | {len(files)} |")

@@ -33,6 +33,8 @@ def shift(
     With --apply, predictions are re-weighted to it, and say so; a running service follows within
     seconds. It is refused (exit code 8) where more than prevalence changed.
     """
+    from rich.console import Console
+
     from polyclinic.diagnosis.imaging.shift import site_shift
     from polyclinic.registry.starters import install_starters
     from polyclinic.registry.store import open_registry
@@ -46,7 +48,8 @@ def shift(
         registry.reweight(version, None, person())
         say(f"{version} answers as it was trained.")
         return
-    found = site_shift(registry, version, pictures or [], method)
+    with Console(stderr=True).status("Reading the site's pictures"):
+        found = site_shift(registry, version, pictures or [], method)
     if as_json:
         trusted = None if found.estimate is None else found.estimate.trusted
         print_json(vars(found) | {"alarm": found.alarm, "trusted": trusted})

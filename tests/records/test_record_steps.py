@@ -16,7 +16,7 @@ from polyclinic.core.errors import IntegrityError
 from polyclinic.core.settings import Settings
 from polyclinic.diagnosis.records.classifier import RecordClassifier
 from polyclinic.diagnosis.records.evaluation import evaluate_file
-from polyclinic.diagnosis.records.models import Trees
+from polyclinic.diagnosis.records.models import Trees, load_model
 from polyclinic.diagnosis.records.recipe import RecordRecipe
 from polyclinic.diagnosis.records.records import AFTER, HOURS
 from polyclinic.diagnosis.records.source import read_records
@@ -168,14 +168,25 @@ def test_trees_are_served_as_lightgbm_itself_has_them() -> None:
         Trees(booster.model_to_string().encode(), 7)
 
 
+def test_members_are_averaged(table_model: TrainedRecords, tmp_path: Path) -> None:
+    text = TABLE_RECIPE.replace("rounds: 60", "rounds: 60, members: 2")
+    both = trained(tmp_path, text, table_model.data)
+    files = both.registry.load(both.version)
+    assert files["trees-0.txt"] == table_model.registry.load(table_model.version)["trees-0.txt"]
+    x = np.random.default_rng(0).normal(50, 20, (9, 7)).astype(np.float32)
+    one, two = (Trees(files[f"trees-{i}.txt"], 7).log_odds(x) for i in (0, 1))
+    assert (one != two).any()
+    np.testing.assert_allclose(load_model(files, 7).log_odds(x), (one + two) / 2)
+
+
 def test_a_damaged_file_is_refused_before_it_is_parsed(tmp_path: Path) -> None:
     lumps().write_csv(tmp_path / "lumps.csv")
     made = trained(tmp_path, TABLE_RECIPE, tmp_path / "lumps.csv")
-    digest = made.version.manifest.artefacts["trees.txt"].digest
+    digest = made.version.manifest.artefacts["trees-0.txt"].digest
     blob = next((tmp_path / "blobs").rglob(f"*{digest[4:]}*"))
     blob.chmod(0o600)
     blob.write_bytes(b"tree\nnum_class=1\nTree=0\nnum_leaves=999999999\n")
-    with pytest.raises(IntegrityError, match=r"trees\.txt"):
+    with pytest.raises(IntegrityError, match=r"trees-0\.txt"):
         RecordClassifier.load(made.registry, made.version)
 
 

@@ -124,7 +124,8 @@ class FeatureSettings(Frozen):
 class LightGbmSettings(Frozen):
     """Gradient-boosted trees; `rounds` at most, fewer where validation stops getting better.
 
-    feature_share, row_share: of features and rows that each tree sees.
+    feature_share, row_share: of features and rows that each tree sees. members: so many models are
+    trained, with the seeds `seed`, `seed` + 1 and so on, and their log-odds averaged.
     """
 
     name: Literal["lightgbm"]
@@ -137,6 +138,7 @@ class LightGbmSettings(Frozen):
     row_share: float = Field(default=0.7, gt=0.0, le=1.0)
     l2: float = Field(default=1.0, ge=0.0)
     bins: int = Field(default=63, ge=2, le=255)
+    members: int = Field(default=1, ge=1, le=16)
     threads: int = Field(default=1, ge=1)
 
 

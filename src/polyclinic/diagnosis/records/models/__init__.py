@@ -7,9 +7,9 @@ import safetensors.numpy
 
 from polyclinic.diagnosis.records.features import Floats
 from polyclinic.diagnosis.records.models.linear import LINEAR_FILE, Doubles, Linear
-from polyclinic.diagnosis.records.models.trees import TREES_FILE, Trees
+from polyclinic.diagnosis.records.models.trees import TREES_FILE, Members, Trees
 
-__all__ = ["Doubles", "Linear", "RecordModel", "Trees", "load_model"]
+__all__ = ["Doubles", "Linear", "Members", "RecordModel", "Trees", "load_model"]
 
 
 class RecordModel(Protocol):
@@ -29,6 +29,7 @@ def load_model(files: Mapping[str, bytes], features: int) -> RecordModel:
 
     Raises `IntegrityError` where it is not one of so many features.
     """
-    if TREES_FILE in files:
-        return Trees(files[TREES_FILE], features)
+    trees = [files[name] for name in map(TREES_FILE.format, range(len(files))) if name in files]
+    if trees:
+        return Members(trees, features)
     return Linear.from_arrays(safetensors.numpy.load(files[LINEAR_FILE]), features)

@@ -6,6 +6,7 @@ parses it, so only files whose digest and signature were checked may come here.
 """
 
 import ctypes
+from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,10 +17,27 @@ from polyclinic.core.errors import IntegrityError, Unavailable
 from polyclinic.diagnosis.records.features import Floats
 from polyclinic.diagnosis.records.models.linear import Doubles
 
-TREES_FILE = "trees.txt"
+#: A file for each member.
+TREES_FILE = "trees-{}.txt"
 
 _FLOAT32 = 0
 _RAW_SCORE, _CONTRIBUTIONS = 1, 3
+
+
+class Members:
+    """Several LightGBM models of one finding, their log-odds averaged."""
+
+    def __init__(self, texts: Sequence[bytes], features: int) -> None:
+        self._members = [Trees(text, features) for text in texts]
+
+    def log_odds(self, x: Floats) -> Doubles:
+        """The log-odds of the finding (n,) from features (n, d)."""
+        return np.asarray(np.mean([member.log_odds(x) for member in self._members], axis=0))
+
+    def contributions(self, x: Floats) -> Doubles:
+        """What each feature adds to the log-odds (n, d): exact Shapley values, as of one model."""
+        each = [member.contributions(x) for member in self._members]
+        return np.asarray(np.mean(each, axis=0))
 
 
 class Trees:
@@ -78,7 +96,7 @@ class Trees:
     def _call(self, function: str, *arguments: object) -> None:
         if getattr(self._library, function)(*arguments) != 0:
             reason = self._library.LGBM_GetLastError().decode(errors="replace")
-            raise IntegrityError(f"The trees cannot be used: {reason}", where=TREES_FILE)
+            raise IntegrityError(f"The trees cannot be used: {reason}", where="trees")
 
 
 @cache

@@ -58,37 +58,42 @@ def _train_trees(recipe: RecordRecipe, model: LightGbmSettings, dataset: Dataset
         "lambda_l2": model.l2,
         "max_bin": model.bins,
         "num_threads": model.threads,
-        "seed": recipe.seed,
         "deterministic": True,
         "force_row_wise": True,
         "verbose": -1,
     }
     parts = dataset.train, dataset.validation
     learnt, held_out = (
-        lightgbm.Dataset(part.x, part.y, weight=weights(recipe, part), params=parameters)
+        lightgbm.Dataset(
+            part.x, part.y, weight=weights(recipe, part), params=parameters, free_raw_data=False
+        )
         for part in parts
     )
-    losses: dict[str, dict[str, list[float]]] = {}
-    booster = lightgbm.train(
-        parameters,
-        learnt,
-        model.rounds,
-        valid_sets=[held_out],
-        valid_names=["validation"],
-        callbacks=[
-            lightgbm.early_stopping(model.patience, verbose=False),
-            lightgbm.record_evaluation(losses),
-        ],
-    )
-    text = booster.model_to_string(num_iteration=booster.best_iteration)
-    return Trained(
-        {TREES_FILE: text.encode()},
-        {
-            "trees": booster.best_iteration,
-            "validation_loss": min(losses["validation"]["binary_logloss"]),
-            "features": dataset.train.x.shape[1],
-        },
-    )
+    files, trees, losses = {}, 0, []
+    for member in range(model.members):
+        heard: dict[str, dict[str, list[float]]] = {}
+        booster = lightgbm.train(
+            parameters | {"seed": recipe.seed + member},
+            learnt,
+            model.rounds,
+            valid_sets=[held_out],
+            valid_names=["validation"],
+            callbacks=[
+                lightgbm.early_stopping(model.patience, verbose=False),
+                lightgbm.record_evaluation(heard),
+            ],
+        )
+        text = booster.model_to_string(num_iteration=booster.best_iteration)
+        files[TREES_FILE.format(member)] = text.encode()
+        trees += booster.best_iteration
+        losses.append(min(heard["validation"]["binary_logloss"]))
+    figures = {
+        "members": model.members,
+        "trees": trees,
+        "validation_loss": float(np.mean(losses)),
+        "features": dataset.train.x.shape[1],
+    }
+    return Trained(files, figures)
 
 
 def _train_logistic(recipe: RecordRecipe, model: LogisticSettings, dataset: Dataset) -> Trained:

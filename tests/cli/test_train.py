@@ -54,6 +54,12 @@ def test_diagnose_answers_and_a_bad_file_fails_alone(home: Path) -> None:
     assert results[1]["problem"]["where"] == str(bad)
     assert "cannot be read" in results[2]["problem"]["detail"]
     assert (home / "maps" / "good-heatmap.png").read_bytes().startswith(b"\x89PNG")
+    namesake = home / "other" / "good.png"
+    namesake.parent.mkdir()
+    namesake.write_bytes(encode(spots(2, 5)[0][0]))
+    both = ("diagnose", "image", good, namesake, "--model", "spots@candidate")
+    assert polyclinic(home, *both, "--heatmap", home / "namesakes").returncode == 0
+    assert len(list((home / "namesakes").iterdir())) == 2
     shown = polyclinic(home, "diagnose", "image", good, "--model", "spots@candidate")
     assert shown.returncode == 0
     assert "Spot" in shown.stdout

@@ -97,9 +97,14 @@ def _write_heatmaps(folder: Path, files: "Sequence[Path]", answers: "Sequence[An
     from base64 import b64decode
 
     folder.mkdir(parents=True, exist_ok=True)
+    written: set[str] = set()
     for file, answer in zip(files, answers, strict=True):
         if not isinstance(answer, PolyclinicError) and answer.explanation is not None:
-            target = folder / f"{file.stem}-heatmap.png"
+            # Files of one name in several folders may be of several patients.
+            digest = answer.provenance.input_digest
+            name = f"{file.stem}-{digest[:12]}" if file.stem in written else file.stem
+            written.add(name)
+            target = folder / f"{name}-heatmap.png"
             target.write_bytes(b64decode(answer.explanation.content))
             say(f"Wrote {target}")
 

@@ -99,21 +99,21 @@ def test_a_rarer_finding_is_estimated_and_answers_are_marked(
 def test_a_finding_that_a_few_pictures_do_not_show_is_rare_and_not_impossible(
     trained: Trained, tmp_path: Path, method: Literal["em", "bbse"]
 ) -> None:
-    folder = site_of(tmp_path / "site", with_spot=0, without=20)
+    folder = site_of(tmp_path / "site", with_spot=0, without=100)
     found = site_shift(trained.registry, trained.version, [folder], method)
     assert found.estimate is not None
     assert found.estimate.trusted
     here = found.reweighting().prevalence
     spot = trained.version.manifest.labels[1].code
-    assert here[spot] == pytest.approx((20 * found.estimate.prevalence[1].value + 1) / 22)
-    assert here[spot] >= 1 / 22
+    assert here[spot] == pytest.approx((100 * found.estimate.prevalence[1].value + 1) / 102)
+    assert here[spot] >= 1 / 102
     assert sum(here.values()) == pytest.approx(1.0)
 
 
 def test_other_pictures_raise_the_alarm_and_are_never_applied(
     trained: Trained, tmp_path: Path
 ) -> None:
-    folder = site_of(tmp_path / "site", with_spot=30, without=30)
+    folder = site_of(tmp_path / "site", with_spot=60, without=60)
     for file in folder.iterdir():
         rng = np.random.default_rng(len(file.name))
         file.write_bytes(encode(rng.integers(0, 256, (16, 16), dtype=np.uint8)))
@@ -121,7 +121,7 @@ def test_other_pictures_raise_the_alarm_and_are_never_applied(
     assert found.alarm
     assert found.estimate is not None
     assert not found.estimate.trusted
-    assert found.unfamiliar > 30
+    assert found.unfamiliar > 60
     with pytest.raises(Conflict, match="mislead"):
         found.reweighting()
 
@@ -129,6 +129,13 @@ def test_other_pictures_raise_the_alarm_and_are_never_applied(
 def test_a_site_like_the_calibration_raises_no_alarm(trained: Trained, tmp_path: Path) -> None:
     folder = site_of(tmp_path / "site", with_spot=60, without=60)
     assert not site_shift(trained.registry, trained.version, [folder]).alarm
+
+
+def test_too_few_pictures_are_never_applied(trained: Trained, tmp_path: Path) -> None:
+    folder = site_of(tmp_path / "site", with_spot=1, without=9)
+    found = site_shift(trained.registry, trained.version, [folder])
+    with pytest.raises(Conflict, match="too few"):
+        found.reweighting()
 
 
 def test_a_site_without_pictures_is_refused_by_name(trained: Trained, tmp_path: Path) -> None:

@@ -295,9 +295,8 @@ def write_listed(root: Path, columns: str, extra: list[str]) -> Path:
 
 def test_a_manifest_gives_patients_who_are_never_split_and_stay_nameless(tmp_path: Path) -> None:
     extra = [f",P{number // 4},{'AB'[number % 2]},{20 + number}" for number in range(80)]
-    dataset = read_source(
-        write_listed(tmp_path / "set", ",patient,scanner,age", extra), LABELS, size=16
-    ).dataset
+    listed = write_listed(tmp_path / "set", ",patient,scanner,age", extra)
+    dataset = read_source(listed, LABELS, size=16, subgroups=("age", "scanner")).dataset
     patients = {
         name: set(part.patient) for name, part in dataset.parts.items() if part.patient is not None
     }
@@ -311,9 +310,34 @@ def test_a_manifest_gives_patients_who_are_never_split_and_stay_nameless(tmp_pat
 
 def test_a_column_that_tells_pictures_apart_is_no_subgroup_and_that_is_said(tmp_path: Path) -> None:
     extra = [f",note {number}" for number in range(60)]
-    source = read_source(write_listed(tmp_path / "set", ",remark", extra), size=16)
+    listed = write_listed(tmp_path / "set", ",remark", extra)
+    source = read_source(listed, size=16, subgroups=("remark",))
     assert source.dataset.train.subgroups == {}
     assert [issue.check for issue in source.issues] == ["ungrouped"]
+
+
+def test_a_column_that_nobody_named_a_subgroup_is_left_out_as_it_may_name_people(
+    tmp_path: Path,
+) -> None:
+    extra = [f",{'Anna Muster' if number % 2 else 'Bert Muster'},F" for number in range(60)]
+    source = read_source(write_listed(tmp_path / "set", ",patient_name,sex", extra), size=16)
+    assert set(source.dataset.train.subgroups) == {"sex"}
+    (issue,) = source.issues
+    assert issue.check == "unnamed_attributes"
+    assert "patient_name" in issue.detail
+    assert "Muster" not in issue.detail
+
+
+def test_several_labels_where_one_is_due_are_refused(tmp_path: Path) -> None:
+    root = tmp_path / "set"
+    root.mkdir()
+    names = []
+    for number, (data, label) in enumerate(pictures(6)):
+        (root / f"{number}.png").write_bytes(data)
+        names.append(f"{number}.png,{WORDS[label]}{'|other' if number == 3 else ''}")
+    with pytest.raises(InvalidInput, match="several labels") as caught:
+        read_source(write_manifest(root / "list.csv", "path,label", names), size=16)
+    assert "multi_label" in str(caught.value.remedy)
 
 
 def test_a_manifests_split_is_kept(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def train(
     say(
         f"Registered {version.identity.name}@{version.version}. To open the test part, once you "
         f"will change nothing more:\n  polyclinic evaluate {version.identity.name}@"
-        f"{version.version} --data PATH"
+        f"{version.version} --data {data or 'PATH'}"
     )
 
 

@@ -25,8 +25,8 @@ class Site:
         """The operating point's threshold on probabilities as they are here.
 
         A point chosen for its sensitivity and specificity moves along with the probabilities, and
-        so keeps both (for two labels exactly). That of the likeliest label stays where it is, and
-        calls what is likeliest here.
+        so keeps both (for two labels exactly). `argmax` stays at 0.5: of two labels it calls that
+        which is likelier here.
         """
         rule, _ = parse_operating_point(point.name)
         if rule == "argmax":

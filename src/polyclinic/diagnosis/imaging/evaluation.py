@@ -133,6 +133,7 @@ def evaluate_file(registry: Registry, version: ModelVersion, path: Path, by: str
         channels=spec.channels,
         seed=manifest.seed,
         multi_label=spec.multi_label,
+        subgroups=spec.subgroups,
     )
     dataset = found.dataset
     if dataset.test is None:

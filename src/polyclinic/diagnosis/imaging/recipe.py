@@ -13,6 +13,7 @@ from polyclinic.diagnosis.imaging.gate import Accepts
 from polyclinic.diagnosis.imaging.networks import NetworkSettings
 from polyclinic.diagnosis.imaging.networks.residual import ResidualSettings
 from polyclinic.diagnosis.imaging.networks.simple_cnn import SimpleCnnSettings
+from polyclinic.diagnosis.imaging.sources.listing import SUBGROUPS
 from polyclinic.diagnosis.imaging.spec import ExplanationMethod
 from polyclinic.diagnosis.trust import TrustSettings
 from polyclinic.learning.build.initialise import Init
@@ -38,7 +39,8 @@ class DataSettings(Frozen):
     labels: without them the source's own words are the labels. findings: codes of the labels that
     are diseases, where no label says so itself; without them all are. size, channels: of the
     pictures that the network sees, the source's own unless given. multi_label: none, one or several
-    labels are true of a picture. ordinal: the labels are grades, in their order.
+    labels are true of a picture. ordinal: the labels are grades, in their order. subgroups: the
+    attributes by which results are also given apart.
     """
 
     name: str
@@ -51,6 +53,7 @@ class DataSettings(Frozen):
     channels: Literal[1, 3] | None = None
     multi_label: bool = False
     ordinal: bool = False
+    subgroups: tuple[str, ...] = SUBGROUPS
 
     @property
     def codings(self) -> tuple[Coding, ...] | None:

@@ -29,6 +29,8 @@ from polyclinic.registry.store import Registry
 from polyclinic.registry.version import ModelVersion
 
 BATCH = 256
+#: With fewer pictures the test for anything but prevalence has hardly any power.
+MIN_APPLIED = 100
 
 
 @dataclass(frozen=True)
@@ -72,14 +74,19 @@ class SiteShift:
 
         Each label is counted once more than was estimated (Laplace's rule of succession): what a
         few pictures do not show is rare there, not impossible. Raises `Conflict` where something
-        else than prevalence changed, for then the estimate is wrong, and where labels do not
-        exclude each other.
+        else than prevalence changed, for then the estimate is wrong, or there are too few pictures
+        to tell, and where labels do not exclude each other.
         """
         estimate = self.estimate
         if estimate is None:
             raise Conflict(
                 "Several labels can be true at once: a site's prevalence is not estimated.",
                 remedy="Measure the model on labelled pictures of the site.",
+            )
+        if estimate.examples < MIN_APPLIED:
+            raise Conflict(
+                f"{estimate.examples} pictures are too few to tell what changed at the site.",
+                remedy=f"Give {MIN_APPLIED} or more.",
             )
         if not estimate.trusted:
             raise Conflict(

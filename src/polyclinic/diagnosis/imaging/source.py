@@ -6,7 +6,7 @@ from polyclinic.core.errors import NotFound, UnsupportedInput
 from polyclinic.core.prediction import Coding
 from polyclinic.diagnosis.imaging.sources.assembly import Progress, assemble
 from polyclinic.diagnosis.imaging.sources.folder import list_folder
-from polyclinic.diagnosis.imaging.sources.listing import Source, Wanted
+from polyclinic.diagnosis.imaging.sources.listing import SUBGROUPS, Source, Wanted
 from polyclinic.diagnosis.imaging.sources.manifest import MANIFEST, list_manifest
 from polyclinic.diagnosis.imaging.sources.medmnist import read_medmnist
 
@@ -22,6 +22,7 @@ def read_source(
     licence: str = "not stated",
     source: str = "not stated",
     multi_label: bool = False,
+    subgroups: tuple[str, ...] = SUBGROUPS,
     progress: Progress = lambda *_: None,
 ) -> Source:
     """The data set at `path`, whose kind the path tells.
@@ -33,7 +34,8 @@ def read_source(
     - a folder: one folder a class, in parts or not (`sources.folder`).
 
     Pictures become (n, channels, size, size) uint8. Without parts in the source, patients are dealt
-    to them by `seed`. Without `labels` the source's own words are the labels, in sorted order.
+    to them by `seed`. Of attributes only `subgroups` are kept. Without `labels` the source's own
+    words are the labels, in sorted order.
     With `multi_label` a manifest's label is none, one or several labels, joined by `|`; a MedMNIST
     file tells of itself whether it has several.
     Raises `NotFound`, or `InvalidInput` naming the place.
@@ -47,6 +49,7 @@ def read_source(
         channels=channels,
         seed=seed,
         multi_label=multi_label,
+        subgroups=subgroups,
     )
     if path.suffix == ".npz":
         return Source(read_medmnist(path, wanted))

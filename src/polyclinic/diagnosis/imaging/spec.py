@@ -4,6 +4,7 @@ from typing import Literal
 
 from polyclinic.diagnosis.answers import AnswerSpec
 from polyclinic.diagnosis.imaging.gate import Accepts
+from polyclinic.diagnosis.imaging.sources.listing import SUBGROUPS
 
 KIND = "diagnosis.image"
 NETWORK_FILE = "network.onnx"
@@ -19,13 +20,14 @@ class ImageSpec(AnswerSpec):
     """What serving needs beside the network.
 
     channels, size: of the network's pictures, (channels, size, size) uint8. accepts: the pictures
-    that the model was made for.
+    that the model was made for. subgroups: the attributes by which it is judged apart.
     """
 
     channels: int
     size: int
     accepts: Accepts = Accepts()
     explanation: ExplanationMethod = "class-activation-map"
+    subgroups: tuple[str, ...] = SUBGROUPS
 
 
 def batch_size(size: int) -> int:

@@ -102,6 +102,7 @@ def assemble(
     issues = (
         *_unreadable_issue(unreadable, len(entries), where),
         *(_ungrouped_issue(name, where) for name in found if name not in groups),
+        *_unnamed_issue(entries, wanted.subgroups, where),
     )
     return Source(dataset, issues, {name: files[at] for name, at in chosen.items()})
 
@@ -133,7 +134,7 @@ def _read(entry: Entry, y: tuple[int, ...], wanted: Wanted) -> _Row:
         y=y,
         part=entry.part,
         patient=patient_of(entry, picture.header),
-        groups=groups_of(entry, picture.header),
+        groups=groups_of(entry, picture.header, wanted.subgroups),
         file=entry.name,
         content=hashlib.blake2b(x.tobytes(), digest_size=16).hexdigest(),
     )
@@ -173,3 +174,18 @@ def _ungrouped_issue(name: str, where: str) -> QualityIssue:
         where=where,
         detail=f"{name} has more than {MAX_GROUPS} values, and is no subgroup.",
     )
+
+
+def _unnamed_issue(
+    entries: Sequence[Entry], named: tuple[str, ...], where: str
+) -> Iterator[QualityIssue]:
+    """The attributes that nobody named a subgroup."""
+    others = sorted({name for entry in entries for name in entry.groups} - set(named))
+    if others:
+        yield QualityIssue(
+            check="unnamed_attributes",
+            severity="warning",
+            where=where,
+            detail=f"{', '.join(others)} were left out: results are given apart by "
+            f"{', '.join(named) or 'nothing'} alone, and by what data.subgroups names.",
+        )

@@ -17,9 +17,16 @@ def label_indices(
 
     A word is a label's code or display, whatever its case. Without `labels` the words themselves
     are, in their order (as numbers where they are), with a code made of letters and digits.
-    Raises `InvalidInput` naming the words that are no label.
+    Raises `InvalidInput` naming the words that are no label, or several in one.
     """
     words = sorted({word for each in named for word in each})
+    several = [word for word in words if "|" in word]
+    if several:
+        raise InvalidInput(
+            f"A picture has several labels: {several[0]}.",
+            where=where,
+            remedy="Say `multi_label: true` in the recipe's data.",
+        )
     if labels is None:
         labels = tuple(
             Coding(system=UNNAMED, code=slug(word), display=word)

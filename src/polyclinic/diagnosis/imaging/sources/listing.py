@@ -11,6 +11,9 @@ from polyclinic.core.prediction import Coding
 from polyclinic.learning.prepare.dataset import Dataset
 from polyclinic.learning.prepare.issues import QualityIssue
 
+#: The attributes by which results are also given apart, unless others are named.
+SUBGROUPS = ("age", "sex")
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -30,7 +33,9 @@ class Wanted:
 
     labels: None takes the source's own words. size, channels: of the pictures; None is the source's
     own where it has one, else `assembly.DEFAULT_SIZE`, and colour where any picture has it.
-    multi_label: whether an entry's label may be several, joined by `|`, or none.
+    multi_label: whether an entry's label may be several, joined by `|`, or none. subgroups: the
+    attributes by which results are also given apart; no other is kept, since any might name a
+    person.
     """
 
     name: str
@@ -41,6 +46,7 @@ class Wanted:
     channels: int | None = None
     seed: int = 0
     multi_label: bool = False
+    subgroups: tuple[str, ...] = SUBGROUPS
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ _OWN = ("path", "label", "patient", "split")
 def list_manifest(path: Path, multi_label: bool = False) -> list[Entry]:
     """An entry a line, in the file's order; paths are relative to the file's own folder.
 
-    Every column but those four is an attribute, by whose values results are also given apart. Of
+    Every column but those four is an attribute, by whose values results may be given apart. Of
     multi-label data a label may be empty: none is true.
     Raises `NotFound`, or `InvalidInput` naming the line.
     """

@@ -1,7 +1,7 @@
 """Patients and subgroups: what the listing says, or else the DICOM header."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,8 @@ def patient_of(entry: Entry, header: Header) -> str:
     return hashlib.sha256(patient.encode()).hexdigest()[:16] if patient else ""
 
 
-def groups_of(entry: Entry, header: Header) -> dict[str, str]:
-    """The picture's value of each attribute; ages become bands."""
+def groups_of(entry: Entry, header: Header, named: Collection[str]) -> dict[str, str]:
+    """The picture's value of each of the `named` attributes; ages become bands."""
     stated = {name: value for name, value in entry.groups.items() if value}
     if "age" in stated and stated["age"].isdecimal():
         stated["age"] = age_band(int(stated["age"]))
@@ -33,7 +33,7 @@ def groups_of(entry: Entry, header: Header) -> dict[str, str]:
         said["sex"] = _SEXES[header.sex]
     if header.age is not None:
         said["age"] = age_band(header.age)
-    return said | stated
+    return {name: value for name, value in (said | stated).items() if name in named}
 
 
 def age_band(years: int) -> str:

@@ -46,6 +46,7 @@ def prepare(
         licence=recipe.data.licence,
         source=recipe.data.source,
         multi_label=recipe.data.multi_label,
+        subgroups=recipe.data.subgroups,
         progress=progress,
     )
     whole = found.dataset

@@ -1,6 +1,7 @@
 """Step 4, second half, and step 5: measure on validation, and store the version to serve."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from polyclinic.core.prediction import ModelIdentity
 from polyclinic.diagnosis.imaging.classifier import ImageClassifier
@@ -11,6 +12,7 @@ from polyclinic.diagnosis.imaging.steps.prepare import Prepared
 from polyclinic.diagnosis.imaging.steps.trust import Model
 from polyclinic.diagnosis.register import CHOSEN_HERE
 from polyclinic.diagnosis.register import register as register_version
+from polyclinic.learning.build.initialise import Pretrained
 from polyclinic.learning.train.checkpoint import Progress
 from polyclinic.registry.store import Registry
 from polyclinic.registry.version import ModelVersion
@@ -41,13 +43,21 @@ def register(
         spec=model.spec,
         dataset=dataset,
         digest=prepared.digest,
-        recipe=recipe,
+        recipe=_portable(recipe),
         seed=recipe.seed,
         makers=MAKERS,
         training=_figures(members, model.parameters),
         validation=evaluate(classifier, dataset, dataset.validation, "validation", said),
         card=recipe.card,
     )
+
+
+def _portable(recipe: ImageRecipe) -> ImageRecipe:
+    """The recipe less the folders of this machine: a file of weights is known by its digest."""
+    if not isinstance(recipe.init, Pretrained):
+        return recipe
+    named = recipe.init.model_copy(update={"pretrained": Path(recipe.init.pretrained.name)})
+    return recipe.model_copy(update={"init": named})
 
 
 def _figures(members: Sequence[Progress], parameters: int) -> dict[str, float]:

@@ -53,6 +53,7 @@ def fit_trust(recipe: ImageRecipe, dataset: Dataset, networks: Sequence[Network]
         size=size,
         accepts=recipe.accepts,
         explanation=recipe.trust.explanation,
+        subgroups=recipe.data.subgroups,
     )
     seen = runtime.run_all(train.x, batch_size(size))["features"]
     probabilities = spec.calibration.apply(outputs["logits"])

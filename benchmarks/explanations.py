@@ -58,18 +58,14 @@ def main(data: Path, name: str) -> None:
         p = model.spec.calibration.apply(network.run_all(shown)["logits"])
         return p[np.arange(len(shown)), labels]
 
-    def by_masking(masks: int) -> Explain:
-        def explain(network: OnnxNetwork, pictures: Pictures, labels: NDArray[np.int64]) -> Maps:
-            return np.stack(
-                [
-                    rise.evidence(log_odds(network, label), picture, baseline, masks)
-                    for picture, label, baseline in zip(
-                        pictures, labels, without[labels], strict=True
-                    )
-                ]
-            )
-
-        return explain
+    def masking(network: OnnxNetwork, pictures: Pictures, labels: NDArray[np.int64]) -> Maps:
+        rows = zip(pictures, labels, without[labels], strict=True)
+        return np.stack(
+            [
+                rise.evidence(log_odds(network, label), picture, baseline)
+                for picture, label, baseline in rows
+            ]
+        )
 
     print(
         f"{version.identity.name}@{version.identity.version}: {np.bincount(labels)} of each label"
@@ -83,8 +79,7 @@ def main(data: Path, name: str) -> None:
     correlations = []
     for title, passes, explain in (
         ("class activation", 1, activation),
-        ("masking, 100", 100, by_masking(100)),
-        ("masking, 200", 200, by_masking(200)),
+        ("masking", rise.MASKS, masking),
     ):
         start = time.perf_counter()
         maps = explain(network, pictures, labels)

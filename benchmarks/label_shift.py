@@ -1,9 +1,7 @@
-"""Label shift on the chest X-rays: the alarm and the estimates, where the truth is known.
+"""Prevalence estimated from unlabelled chest X-rays, where the truth is known.
 
-Part 1 makes prevalences from the validation part alone: half is the reference, the other half is
-thinned to a known prevalence. Part 2 compares validation with test: alarm and estimates on test
-pictures as they are, and false alarms on random half-splits of both together. Test labels are
-counted once, for the last line.
+Prevalences are made from the validation part alone: half is the reference, the other half is
+thinned to a known prevalence. What happens on the test part is in `under_shift.py`.
 
     POLYCLINIC_HOME=HOME python benchmarks/label_shift.py DATA [MODEL]
 """
@@ -15,58 +13,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polyclinic.diagnosis.imaging.classifier import ImageClassifier
+from polyclinic.diagnosis.imaging.shift import read_reference
 from polyclinic.diagnosis.imaging.source import read_source
-from polyclinic.diagnosis.imaging.spec import NETWORK_FILE
-from polyclinic.learning.serve.onnx_network import OnnxNetwork
-from polyclinic.learning.trust.label_shift import ALARM, Method, estimate_prevalence
-from polyclinic.learning.trust.shift_alarm import ShiftReference, energy_test, fit_shift_reference
+from polyclinic.learning.trust.label_shift import Method, estimate_prevalence
+from polyclinic.learning.trust.shift_alarm import ShiftReference
 from polyclinic.registry.starters import install_starters
 from polyclinic.registry.store import open_registry
 
-SPLITS = 200
 DRAWS = 20
 METHODS: tuple[Method, ...] = ("em", "bbse")
 
 
 def main(data: Path, name: str) -> None:
-    """Print both parts as tables."""
+    """Print the table."""
     registry = open_registry()
     install_starters(registry)
     version = registry.resolve(name)
     model = ImageClassifier.load(registry, version)
-    network = OnnxNetwork(registry.load(version)[NETWORK_FILE], threads=1)
-    dataset = read_source(data, model.labels).dataset
-    assert dataset.test is not None
-    held_out, site = network.run_all(dataset.validation.x), network.run_all(dataset.test.x)
-    reference = fit_shift_reference(
-        network.run_all(dataset.train.x)["features"],
-        held_out["features"],
-        model.spec.calibration.apply(held_out["logits"]),
-        dataset.validation.y,
-    )
-    print(f"{version.identity.name}@{version.identity.version}\n")
-    simulate(reference, held_out["features"])
-
-    print("\n| validation against | alarm p | residual p | estimated prevalence (95% CI) |")
-    print("| --- | --- | --- | --- |")
-    probabilities = model.spec.calibration.apply(site["logits"])
-    for method in METHODS:
-        found = estimate_prevalence(reference, site["features"], probabilities, method)
-        share = found.prevalence[1]
-        print(
-            f"| test, {method} | {found.alarm_p_value:.3f} | {found.residual_p_value:.3f} "
-            f"| {share.value:.3f} ({share.low:.3f} to {share.high:.3f}) |"
-        )
-    rows = reference.project(np.concatenate([held_out["features"], site["features"]]))
-    rng = np.random.default_rng(0)
-    splits = [np.array_split(rng.permutation(rows), 2) for _ in range(SPLITS)]
-    alarms = np.mean([energy_test(*halves) <= ALARM for halves in splits])
-    print(f"\nFalse alarms at p <= {ALARM} on {SPLITS} half-splits of both together: {alarms:.1%}")
-    before, after = dataset.validation.y.mean(), dataset.test.y.mean()
-    print(f"True prevalence: validation {before:.3f}, test {after:.3f}")
+    reference = read_reference(registry, version)
+    assert reference is not None
+    held_out = read_source(data, model.labels).dataset.validation
+    print(f"{version}\n")
+    simulate(reference, model.score(held_out.x).features)
 
 
-def simulate(reference: ShiftReference, features: NDArray[np.float32]) -> None:
+def simulate(reference: ShiftReference, features: NDArray[np.floating]) -> None:
     """Known prevalences made from the validation part."""
     print("| true prevalence | method | mean error | CI holds truth | trusted | alarm |")
     print("| --- | --- | --- | --- | --- | --- |")

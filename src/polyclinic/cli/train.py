@@ -104,9 +104,11 @@ def evaluate(
 
     from polyclinic.diagnosis.imaging.evaluation import evaluate_file as evaluate_images
     from polyclinic.diagnosis.records.evaluation import evaluate_file as evaluate_records
+    from polyclinic.registry.starters import install_starters
     from polyclinic.registry.store import open_registry
 
     registry = open_registry()
+    install_starters(registry)
     version = registry.resolve(model)
     with Console(stderr=True).status("Measuring"):
         measure = evaluate_records if version.kind == RECORD else evaluate_images

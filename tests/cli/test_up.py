@@ -79,19 +79,25 @@ def house(home: Path) -> Iterator[House]:
 def test_check_answers_a_real_question_from_an_empty_home(tmp_path: Path) -> None:
     command = [*COMMAND, "up", "--check", "--json"]
     done = subprocess.run(command, env=environment(tmp_path), capture_output=True, check=True)
-    (row,) = json.loads(done.stdout)
-    assert (row["department"], row["input"], row["error"]) == ("diagnosis", SAMPLE.name, None)
-    assert "pneumonia" in row["finding"].lower()
-    assert 0 <= row["probability"] <= 1
-    assert row["model"].startswith("chest-xray-pneumonia@")
-    assert row["ms"] > 0
+    of_picture, of_record = json.loads(done.stdout)
+    for row, sample, finding, model in (
+        (of_picture, SAMPLE.name, "pneumonia", "chest-xray-pneumonia@"),
+        (of_record, "kidneys.json", "kidney", "aki@"),
+    ):
+        assert (row["department"], row["input"], row["error"]) == ("diagnosis", sample, None)
+        assert finding in row["finding"].lower()
+        assert 0 <= row["probability"] <= 1
+        assert row["model"].startswith(model)
+        assert row["ms"] > 0
 
 
-def test_the_printed_command_works_as_printed(house: House) -> None:
-    (command,) = re.findall(r"^  (curl .*)$", house.said, re.MULTILINE)
-    done = subprocess.run(["sh", "-c", f"{command} -sS"], capture_output=True, check=True)
-    answer = json.loads(done.stdout)
-    assert answer["results"][0]["prediction"]["findings"]
+def test_the_printed_commands_work_as_printed(house: House) -> None:
+    commands = re.findall(r"^  (curl .*)$", house.said, re.MULTILINE)
+    assert len(commands) == 2
+    for command in commands:
+        done = subprocess.run(["sh", "-c", f"{command} -sS"], capture_output=True, check=True)
+        answer = json.loads(done.stdout)
+        assert answer["results"][0]["prediction"]["findings"]
     assert house.url in house.said
 
 

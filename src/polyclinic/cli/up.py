@@ -135,9 +135,9 @@ def _welcome(url: str) -> None:
         )
     )
     console.print("Try it:")
-    for department in DEPARTMENTS.values():
-        sample = shlex.quote(str(department.check.sample))
-        console.print(f"  {department.curl(url, sample)}", markup=False, soft_wrap=True)
+    for check in (check for department in DEPARTMENTS.values() for check in department.checks):
+        sample = shlex.quote(str(check.sample))
+        console.print(f"  {check.curl(url, sample)}", markup=False, soft_wrap=True)
     console.print("Stop it: Ctrl-C")
 
 

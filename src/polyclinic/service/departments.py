@@ -1,5 +1,6 @@
 """Which departments the house has. A new one is one entry of `DEPARTMENTS`."""
 
+import json
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,31 +26,31 @@ class Check:
     """One real input, and how to send it and read what comes back.
 
     `payload` makes the JSON body of a POST to `path` from the sample; `read` reads the answer's
-    JSON.
+    JSON. `example` is the end of a `curl` command line with places for the gateway's `url` and a
+    `sample` file.
     """
 
     path: str
     sample: Path
     payload: Callable[[bytes], Any]
     read: Callable[[Any], CheckAnswer]
+    example: str
+
+    def curl(self, url: str, sample: str) -> str:
+        """A command line that asks about a sample."""
+        return f"curl {self.example.format(url=url, sample=sample)}"
 
 
 @dataclass(frozen=True)
 class Department:
     """A service of its own: everything under `/v1/NAME/`.
 
-    `create` imports what the department needs only when it is called. `example` is the end of a
-    `curl` command line with places for the gateway's `url` and a `sample` file.
+    `create` imports what the department needs only when it is called.
     """
 
     name: str
     create: Callable[[Registry, Settings], Service]
-    check: Check
-    example: str
-
-    def curl(self, url: str, sample: str) -> str:
-        """A command line that asks this department about a sample."""
-        return f"curl {self.example.format(url=url, sample=sample)}"
+    checks: tuple[Check, ...]
 
 
 def _create_diagnosis(registry: Registry, settings: Settings) -> Service:
@@ -74,13 +75,22 @@ DEPARTMENTS = {
         Department(
             name="diagnosis",
             create=_create_diagnosis,
-            check=Check(
-                path="/v1/diagnosis/image",
-                sample=STARTERS / "chest-xray.png",
-                payload=lambda picture: {"images": [b64encode(picture).decode()]},
-                read=_read_diagnosis,
+            checks=(
+                Check(
+                    path="/v1/diagnosis/image",
+                    sample=STARTERS / "chest-xray.png",
+                    payload=lambda picture: {"images": [b64encode(picture).decode()]},
+                    read=_read_diagnosis,
+                    example="-F file=@{sample} {url}/v1/diagnosis/image",
+                ),
+                Check(
+                    path="/v1/diagnosis/record",
+                    sample=STARTERS / "kidneys.json",
+                    payload=json.loads,
+                    read=_read_diagnosis,
+                    example="--json @{sample} {url}/v1/diagnosis/record",
+                ),
             ),
-            example="-F file=@{sample} {url}/v1/diagnosis/image",
         ),
     )
 }

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from polyclinic.core.problem import Problem
 from polyclinic.engine.processes import Program, Supervisor, free_port
-from polyclinic.service.departments import DEPARTMENTS, Department
+from polyclinic.service.departments import DEPARTMENTS, Check
 
 GATEWAY = "gateway"
 _LOOPBACK = "127.0.0.1"
@@ -59,9 +59,13 @@ async def start_house(
 
 
 async def check_house(url: str) -> list[CheckRow]:
-    """Send each department its sample through the gateway at `url`, and read its answer."""
+    """Send each department its samples through the gateway at `url`, and read its answers."""
     async with aiohttp.ClientSession(base_url=url) as session:
-        return [await _check(session, department) for department in DEPARTMENTS.values()]
+        return [
+            await _check(session, department.name, check)
+            for department in DEPARTMENTS.values()
+            for check in department.checks
+        ]
 
 
 def local_url(host: str, port: int) -> str:
@@ -74,9 +78,8 @@ def _at(host: str, port: int) -> tuple[str, str]:
     return f"--host={host}", f"--port={port}"
 
 
-async def _check(session: aiohttp.ClientSession, department: Department) -> CheckRow:
-    check = department.check
-    row = CheckRow(department=department.name, input=check.sample.name)
+async def _check(session: aiohttp.ClientSession, department: str, check: Check) -> CheckRow:
+    row = CheckRow(department=department, input=check.sample.name)
     try:
         payload = check.payload(check.sample.read_bytes())
         started = perf_counter()

@@ -108,8 +108,9 @@ def create_gateway(registry: Registry, settings: Settings, addresses: Mapping[st
             | {name: _told(one) for name, one in (await states()).items()},
             models=models,
             examples=[
-                DEPARTMENTS[name].curl(url, DEPARTMENTS[name].check.sample.name)
+                check.curl(url, check.sample.name)
                 for name in addresses
+                for check in DEPARTMENTS[name].checks
             ],
         )
 

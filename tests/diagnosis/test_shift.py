@@ -168,6 +168,10 @@ def test_the_command_prints_applies_and_clears(
         assert (said["alarm"], said["trusted"]) == (True, True)
         assert run(app, ["shift", model, str(folder), "--apply"]).exit_code == 0
         assert trained.registry.reweighting(trained.version) is not None
+        listed = json.loads(run(app, ["models", "list", "--json"]).stdout)
+        (mine,) = [each for each in listed if each["digest"] == trained.version.digest]
+        assert mine["reweighting"]["method"] == "em"
+        assert "(re-weighted)" in run(app, ["models", "list"]).stdout
         assert run(app, ["shift", model, "--clear"]).exit_code == 0
         assert trained.registry.reweighting(trained.version) is None
         assert isinstance(run(app, ["shift", model]).exception, InvalidInput)

@@ -20,7 +20,7 @@ Reference = Annotated[
 
 @app.command("list")
 def list_models(as_json: AsJson = False) -> None:
-    """Every model version, and the aliases it holds."""
+    """Every model version, the aliases it holds, and whether it is re-weighted to this site."""
     registry = _registry()
     versions, approvals = registry.versions(), registry.aliases()
     held = {
@@ -35,6 +35,7 @@ def list_models(as_json: AsJson = False) -> None:
                     "kind": version.kind,
                     "created": version.created,
                     "aliases": aliases,
+                    "reweighting": registry.reweighting(version),
                 }
                 for version, aliases in held.items()
             ]
@@ -45,7 +46,7 @@ def list_models(as_json: AsJson = False) -> None:
         ("model", "kind", "created", "alias", "given by"),
         (
             (
-                version,
+                f"{version} (re-weighted)" if registry.reweighting(version) else version,
                 version.kind,
                 f"{version.created:%Y-%m-%d}",
                 "\n".join(approval.alias for approval in aliases),

@@ -56,7 +56,7 @@ def print_row(name: str, service: MeasuredService, cost: Cost) -> None:
         result = cost.answer.json()["results"][0]
         says = " ".join(result["prediction"]["warnings"]) or "(a prediction)"
     goes_on = "yes" if service.serves() else "NO"
-    print(f"| {name} | {status} | {cost.seconds:.2f} | {cost.mib:.0f} | {goes_on} | {says[:90]} |")
+    print(f"| {name} | {status} | {cost.seconds:.2f} | {cost.held:.0f} | {goes_on} | {says[:90]} |")
 
 
 def crowds() -> Iterator[tuple[str, dict[str, Any]]]:

@@ -26,13 +26,14 @@ PEAK = "/proc/{pid}/clear_refs"
 class Cost(NamedTuple):
     """An answer, and what it cost.
 
-    mib: the most that the service held beyond what it began with, what earlier requests left
-    behind included.
+    mib: the most that the service held beyond what it held before the request. held: the most that
+    it held beyond what it began with, what earlier requests left behind included.
     """
 
     answer: httpx.Response
     seconds: float
     mib: float
+    held: float
 
     @property
     def problem(self) -> dict[str, Any] | None:
@@ -81,10 +82,12 @@ class MeasuredService:
         content = prepared.read()
         prepared.stream = httpx.ByteStream(content)
         Path(PEAK.format(pid=self.process.pid)).write_text("5")
+        before = self._mib("VmRSS")
         start = time.perf_counter()
         answer = self._client.send(prepared)
         seconds = time.perf_counter() - start
-        return Cost(answer, seconds, self._mib("VmHWM") - self._began_with)
+        peak = self._mib("VmHWM")
+        return Cost(answer, seconds, peak - before, peak - self._began_with)
 
     def serves(self) -> bool:
         """Whether an ordinary picture is answered with a prediction."""

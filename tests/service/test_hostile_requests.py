@@ -38,6 +38,8 @@ def test_every_hostile_file_is_a_problem_and_the_service_goes_on(service: Measur
         assert 400 <= cost.problem["status"] == cost.answer.status_code < 500, name
         assert cost.seconds < SECONDS, name
         assert cost.mib < MIB, name
+    # What the allocator keeps of all of them together stays bounded, too.
+    assert cost.held < 2 * MIB
     assert service.serves()
 
 

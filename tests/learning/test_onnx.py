@@ -42,6 +42,12 @@ def test_the_exported_model_gives_the_networks_answers_for_any_batch() -> None:
     assert served.run_all(many, size=100)["means"] == pytest.approx(many.mean(1), abs=1e-5)
 
 
+def test_the_exported_model_names_no_source_file_of_the_machine_that_made_it() -> None:
+    exported = export_onnx(Two(), EXAMPLES, ("logits", "means"))
+    assert b".py" not in exported
+    assert b"/lib" not in exported
+
+
 def test_what_is_no_model_is_refused() -> None:
     with pytest.raises(IntegrityError, match="cannot load"):
         OnnxNetwork(b"no model", threads=1)

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
+import onnx
 import torch
 from numpy.typing import NDArray
 from torch import nn
@@ -39,9 +40,23 @@ def export_onnx(network: nn.Module, examples: NDArray[np.generic], outputs: Sequ
         )
     if program is None:
         raise IntegrityError("The exporter gave no model.")
-    exported: bytes = program.model_proto.SerializeToString()
+    model = program.model_proto
+    _forget_sources(model)
+    exported: bytes = model.SerializeToString()
     _check(exported, network, inputs, outputs)
     return exported
+
+
+def _forget_sources(model: onnx.ModelProto) -> None:
+    """Leave out what the exporter notes of source files: their folders are this machine's."""
+    for graph in (model.graph, *model.functions):
+        del graph.metadata_props[:]
+        for part in (*graph.node, *graph.value_info):
+            del part.metadata_props[:]
+            part.ClearField("doc_string")
+    for value in (*model.graph.input, *model.graph.output, *model.graph.initializer):
+        del value.metadata_props[:]
+        value.ClearField("doc_string")
 
 
 @torch.no_grad()

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from polyclinic.diagnosis.evaluation import read_reference
 from polyclinic.diagnosis.imaging.classifier import ImageClassifier
-from polyclinic.diagnosis.imaging.shift import read_reference
 from polyclinic.diagnosis.imaging.source import read_source
 from polyclinic.learning.trust.label_shift import Method, estimate_prevalence
 from polyclinic.learning.trust.shift_alarm import ShiftReference

@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import pytest
@@ -31,8 +33,10 @@ from polyclinic.registry.version import ModelVersion
 
 SIZE = 16
 
+Marked: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
-def marked(n: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+
+def marked(n: int, seed: int) -> Marked:
     """Grey noise (n, size, size); a bright spot, a dark spot, both or neither: labels (n, 2)."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(2, size=(n, 2)).astype(np.uint8)
@@ -48,7 +52,7 @@ def marked(n: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     return pictures.clip(0, 255).astype(np.uint8), labels
 
 
-def graded(n: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def graded(n: int, seed: int) -> Marked:
     """Colour noise (n, size, size, 3), of which green is brighter with every grade of three."""
     rng = np.random.default_rng(seed)
     grades = np.arange(n) % 3
@@ -58,11 +62,11 @@ def graded(n: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 
 def trained(
-    folder: Path, make: object, **data: object
+    folder: Path, make: Callable[[int, int], Marked], **data: object
 ) -> tuple[Registry, ModelVersion, ImageClassifier, Path]:
     arrays = {}
     for seed, (part, n) in enumerate({"train": 240, "val": 120, "test": 120}.items()):
-        arrays[f"{part}_images"], arrays[f"{part}_labels"] = make(n, seed)  # type: ignore[operator]
+        arrays[f"{part}_images"], arrays[f"{part}_labels"] = make(n, seed)
     path = folder / "data.npz"
     np.savez(path, **arrays)
     content = yaml.safe_load(RECIPE)

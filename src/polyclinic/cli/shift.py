@@ -91,7 +91,8 @@ def _print(found: "SiteShift", version: str) -> None:
         )
         say(f"{told} (p = {estimate.residual_p_value:.3f} at the estimated prevalence).")
     by_shape = found.minimum_error
-    if by_shape is not None and found.alarm:
+    known = found.unfamiliar < found.pictures / 2
+    if by_shape is not None and found.alarm and known:
         say(
             f"By the shape of its scores alone {by_shape.share:.1%} of the pictures show "
             f"{by_shape.finding}: those of a probability of {by_shape.threshold:.3f} and above. "

@@ -1,7 +1,6 @@
 """How good an image model is on a set of pictures: the figures of its card."""
 
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -10,13 +9,11 @@ from numpy.typing import NDArray
 
 from polyclinic.core.errors import InvalidInput
 from polyclinic.core.evaluation import CorruptionResult, Evaluation, Robustness
-from polyclinic.diagnosis.imaging.classifier import ImageClassifier
+from polyclinic.diagnosis.evaluation import measure, read_reference, shift_note
+from polyclinic.diagnosis.imaging.classifier import ImageClassifier, ImageScores
 from polyclinic.diagnosis.imaging.corruptions import corruptions
-from polyclinic.diagnosis.imaging.shift import read_reference
 from polyclinic.diagnosis.imaging.source import read_source
-from polyclinic.learning.evaluate.classification import Answers, evaluate_classification
 from polyclinic.learning.prepare.dataset import Dataset, Part
-from polyclinic.learning.trust.label_shift import ALARM
 from polyclinic.registry.store import Registry
 from polyclinic.registry.version import ModelVersion
 
@@ -32,29 +29,25 @@ def evaluate(
     notes: Sequence[str] = (),
 ) -> Evaluation:
     """Every figure of `model` on one `part` of `dataset`."""
-    scores = model.score(part.x)
-    alpha = model.spec.familiarity_alpha
-    answers = Answers(
-        probabilities=scores.probabilities,
-        y=part.y,
-        labels=model.labels,
-        p_values=scores.p_values,
-        abstained=model.abstained(scores),
-        patients=part.patient,
-        subgroups=part.subgroups,
-        ordinal=model.spec.ordinal,
-    )
-    measured = evaluate_classification(
-        answers,
-        findings=model.spec.findings,
-        operating_points=model.spec.operating_points,
-        chosen=model.spec.decides,
-        conformal=model.spec.conformal,
-        alpha=alpha,
+    return _evaluate(model, model.score(part.x), dataset, part, part_name, notes)
+
+
+def _evaluate(
+    model: ImageClassifier,
+    scores: ImageScores,
+    dataset: Dataset,
+    part: Part,
+    part_name: Literal["validation", "test", "external"],
+    notes: Sequence[str],
+) -> Evaluation:
+    measured = measure(
+        model,
+        model.spec,
+        scores,
+        part,
         dataset=dataset.name,
-        dataset_digest=dataset.digest(),
-        part=part_name,
-        time=datetime.now(UTC),
+        digest=dataset.digest(),
+        part_name=part_name,
         notes=notes,
     )
     return measured.model_copy(update={"robustness": _robustness(model, part)})
@@ -83,21 +76,6 @@ def _robustness(model: ImageClassifier, part: Part) -> Robustness:
             for kind, strength, pictures in corruptions(x)
         ),
     )
-
-
-def _alarm(
-    registry: Registry, version: ModelVersion, model: ImageClassifier, part: Part
-) -> Iterator[str]:
-    """A note where pictures differ from those that the model's promises were fitted on."""
-    reference = read_reference(registry, version)
-    if reference is None or len(part) < 2:
-        return
-    p_value = reference.p_value(model.score(part.x).features)
-    if p_value <= ALARM:
-        yield (
-            f"These pictures differ from those of the validation part (shift alarm, p = "
-            f"{p_value:.3f}): calibration and coverage, fitted there, need not hold here."
-        )
 
 
 def balanced_error(present: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
@@ -141,11 +119,13 @@ def evaluate_file(registry: Registry, version: ModelVersion, path: Path, by: str
     own = dataset.test.digest() == manifest.data.part_digests.get("test")
     if own:
         registry.open_test(version, manifest.data.digest, by)
+    scores = model.score(dataset.test.x)
     notes = [
         *(issue.detail for issue in found.issues),
-        *_alarm(registry, version, model, dataset.test),
+        *shift_note(read_reference(registry, version), scores.features, "pictures"),
     ]
-    evaluation = evaluate(model, dataset, dataset.test, "test" if own else "external", notes)
+    part_name: Literal["test", "external"] = "test" if own else "external"
+    evaluation = _evaluate(model, scores, dataset, dataset.test, part_name, notes)
     if own:
         its_own = {"dataset": manifest.data.name, "dataset_digest": manifest.data.digest}
         evaluation = evaluation.model_copy(update=its_own)

@@ -15,22 +15,13 @@ from polyclinic.diagnosis.imaging.networks.residual import ResidualSettings
 from polyclinic.diagnosis.imaging.networks.simple_cnn import SimpleCnnSettings
 from polyclinic.diagnosis.imaging.sources.listing import SUBGROUPS
 from polyclinic.diagnosis.imaging.spec import ExplanationMethod
+from polyclinic.diagnosis.labels import Label
 from polyclinic.diagnosis.trust import TrustSettings
 from polyclinic.learning.build.initialise import Init
 from polyclinic.learning.recipe import override, parse_recipe
 from polyclinic.learning.train.settings import TrainSettings
 from polyclinic.learning.train.tuning import TuneSettings
 from polyclinic.registry.manifest import NAME, CardText
-
-
-class Label(Coding):
-    """A label of the data, in the order of its numbers; `finding` says that it is a disease."""
-
-    finding: bool = True
-
-    def coding(self) -> Coding:
-        """The label as a coding alone."""
-        return Coding(system=self.system, code=self.code, display=self.display)
 
 
 class DataSettings(Frozen):

@@ -7,13 +7,12 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import safetensors.numpy
 from numpy.typing import NDArray
 
 from polyclinic.core.errors import Conflict, InvalidInput, NotFound, PolyclinicError
 from polyclinic.core.prediction import Coding, Reweighting
 from polyclinic.core.settings import settings
-from polyclinic.diagnosis.answers import SHIFT_FILE
+from polyclinic.diagnosis.evaluation import read_reference
 from polyclinic.diagnosis.imaging.classifier import ImageClassifier, ImageScores
 from polyclinic.diagnosis.imaging.gate import admit
 from polyclinic.diagnosis.imaging.reader import open_picture
@@ -24,7 +23,6 @@ from polyclinic.learning.trust.label_shift import (
     estimate_prevalence,
 )
 from polyclinic.learning.trust.minimum_error import MIN_SCORES, minimum_error_threshold
-from polyclinic.learning.trust.shift_alarm import ShiftReference
 from polyclinic.registry.store import Registry
 from polyclinic.registry.version import ModelVersion
 
@@ -170,15 +168,6 @@ def _minimum_error(model: ImageClassifier, logits: NDArray[np.floating]) -> Mini
         threshold=float(spec.calibration.apply(at)[0, finding]),
         share=float((log_odds >= cut).mean()),
     )
-
-
-def read_reference(registry: Registry, version: ModelVersion) -> ShiftReference | None:
-    """The held-out inputs to compare with; None for a version that was made without.
-
-    Raises `IntegrityError` where the file is not what the manifest says.
-    """
-    stored = registry.load(version).get(SHIFT_FILE)
-    return None if stored is None else ShiftReference.from_arrays(safetensors.numpy.load(stored))
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:

@@ -6,13 +6,13 @@ from functools import partial
 import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from polyclinic.core.digest import sha256
-from polyclinic.core.errors import IntegrityError, InvalidInput, PolyclinicError
+from polyclinic.core.errors import PolyclinicError
 from polyclinic.core.model import Answer
 from polyclinic.core.prediction import Coding, Explanation, ModelIdentity, Reweighting
 from polyclinic.diagnosis.answers import FAMILIARITY_FILE, Answering, Scores
+from polyclinic.diagnosis.loading import load_version
 from polyclinic.diagnosis.records.evidence import evidence, explanation
 from polyclinic.diagnosis.records.features import Floats
 from polyclinic.diagnosis.records.models import Linear, RecordModel, load_model
@@ -44,26 +44,8 @@ class RecordClassifier(Answering):
 
     @classmethod
     def load(cls, registry: Registry, version: ModelVersion) -> "RecordClassifier":
-        """The model of a registered version, every file verified, as its site has it re-weighted.
-
-        Raises `InvalidInput` where the version is of another kind, `IntegrityError` where a file
-        is not what the manifest says: none is parsed before all are verified.
-        """
-        manifest = version.manifest
-        if manifest.kind != KIND:
-            raise InvalidInput(
-                f"This model is of kind {manifest.kind}, not {KIND}.", where=manifest.name
-            )
-        files = registry.load(version)
-        try:
-            spec = RecordSpec.model_validate(manifest.spec)
-            return cls.of_files(
-                version.identity, manifest.labels, spec, files, registry.reweighting(version)
-            )
-        except (ValidationError, KeyError, safetensors.SafetensorError) as error:
-            raise IntegrityError(
-                f"The model is not one that this release reads: {error}", where=manifest.name
-            ) from None
+        """The model of a registered version (`load_version`)."""
+        return load_version(registry, version, KIND, RecordSpec, cls.of_files)
 
     @classmethod
     def of_files(

@@ -1,18 +1,17 @@
 """How good a model of records is on a set of them: the figures of its card."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import safetensors.numpy
 import yaml
 from numpy.typing import NDArray
 
 from polyclinic.core.errors import InvalidInput
 from polyclinic.core.evaluation import Estimate, Evaluation, SubgroupResult
-from polyclinic.diagnosis.answers import SHIFT_FILE, Scores
+from polyclinic.diagnosis.answers import Scores
+from polyclinic.diagnosis.evaluation import measure, read_reference, shift_note
 from polyclinic.diagnosis.records.checks import check_records
 from polyclinic.diagnosis.records.classifier import RecordClassifier
 from polyclinic.diagnosis.records.parting import parted
@@ -20,12 +19,9 @@ from polyclinic.diagnosis.records.recipe import RecordRecipe
 from polyclinic.diagnosis.records.records import BEFORE, HOURS, Records, one_each
 from polyclinic.diagnosis.records.source import read_records
 from polyclinic.learning.evaluate.bootstrap import bootstrap
-from polyclinic.learning.evaluate.classification import Answers, evaluate_classification
 from polyclinic.learning.evaluate.metrics import ratio
 from polyclinic.learning.prepare.dataset import Part
 from polyclinic.learning.recipe import parse_recipe
-from polyclinic.learning.trust.label_shift import ALARM
-from polyclinic.learning.trust.shift_alarm import ShiftReference
 from polyclinic.registry.store import Registry
 from polyclinic.registry.version import ModelVersion
 
@@ -53,25 +49,14 @@ def evaluate(
     """
     scores = model.score(part.x)
     resamples = MANY if len(part) < LARGE else FEW
-    measured = evaluate_classification(
-        Answers(
-            probabilities=scores.probabilities,
-            y=part.y,
-            labels=model.labels,
-            p_values=scores.p_values,
-            abstained=model.abstained(scores),
-            patients=part.patient,
-            subgroups=part.subgroups,
-        ),
-        findings=model.spec.findings,
-        operating_points=model.spec.operating_points,
-        chosen=model.spec.decides,
-        conformal=model.spec.conformal,
-        alpha=model.spec.familiarity_alpha,
+    measured = measure(
+        model,
+        model.spec,
+        scores,
+        part,
         dataset=dataset,
-        dataset_digest=digest,
-        part=part_name,
-        time=datetime.now(UTC),
+        digest=digest,
+        part_name=part_name,
         notes=notes,
         resamples=resamples,
     )
@@ -150,9 +135,11 @@ def evaluate_file(registry: Registry, version: ModelVersion, path: Path, by: str
     else:
         issues = (*found.issues, *check_records(found, everything))
         part = records.examples(everything, encoding)
+        # Hours of one patient are much alike: one of each stands for what is usual.
+        usual = model.score(one_each(part).x)
         notes = [
             *(f"{each.where}: {each.detail}" for each in issues),
-            *_alarm(registry, version, model, part),
+            *shift_note(read_reference(registry, version), usual.features, "records"),
         ]
         name = path.resolve()
         called = f"{name.parent.name}/{name.name}"
@@ -176,21 +163,3 @@ def _own_test(
     if own and "test" not in own:
         raise InvalidInput("The model's own data has no test part here.")
     return parts["test"] if own else None
-
-
-def _alarm(
-    registry: Registry, version: ModelVersion, model: RecordClassifier, part: Part
-) -> Iterator[str]:
-    """A note where records differ from those that the model's promises were fitted on."""
-    reference = ShiftReference.from_arrays(
-        safetensors.numpy.load(registry.load(version)[SHIFT_FILE])
-    )
-    each = one_each(part)
-    if len(each) < 2:
-        return
-    p_value = reference.p_value(model.score(each.x).features)
-    if p_value <= ALARM:
-        yield (
-            "These records differ from those of the validation part (shift alarm, p = "
-            f"{p_value:.3f}): calibration and coverage, fitted there, need not hold here."
-        )

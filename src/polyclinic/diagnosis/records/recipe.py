@@ -6,26 +6,22 @@ from pydantic import Field, model_validator
 
 from polyclinic.core.frozen import Frozen
 from polyclinic.core.prediction import Coding, Fraction
+from polyclinic.diagnosis.labels import Label
 from polyclinic.diagnosis.records.features import STAY
 from polyclinic.diagnosis.records.variables import Variable
 from polyclinic.diagnosis.trust import TrustSettings
 from polyclinic.registry.manifest import NAME, CardText
 
 
-class Label(Coding):
-    """A label; `finding` says that it is a disease, `value` how the data writes it (the code)."""
+class RecordLabel(Label):
+    """A label, and how the data writes it (`value`; the code)."""
 
-    finding: bool = True
     value: str | None = None
 
     @property
     def written(self) -> str:
         """How the data writes it."""
         return self.code if self.value is None else self.value
-
-    def coding(self) -> Coding:
-        """The label as a coding alone."""
-        return Coding(system=self.system, code=self.code, display=self.display)
 
 
 class Onset(Frozen):
@@ -42,7 +38,7 @@ class _Data(Frozen):
     path: str | None = None
     licence: str = "not stated"
     source: str = "not stated"
-    labels: tuple[Label, Label]
+    labels: tuple[RecordLabel, RecordLabel]
 
     @property
     def codings(self) -> tuple[Coding, ...]:

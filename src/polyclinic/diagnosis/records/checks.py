@@ -1,7 +1,6 @@
 """Checks of the quality gate that are of records: of their columns, their times and their leaks."""
 
 from collections.abc import Iterator, Sequence
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +9,7 @@ from polyclinic.diagnosis.records.inputs import Rows
 from polyclinic.diagnosis.records.records import Records
 from polyclinic.diagnosis.records.variables import Variable
 from polyclinic.learning.evaluate.metrics import auc
+from polyclinic.learning.labels import Labels, multi_label, truth
 from polyclinic.learning.prepare.issues import QualityIssue, Severity, issue
 
 #: More implausible values than this share of a column are no slips: its unit is wrong, or it is
@@ -83,30 +83,39 @@ def _columns(
             yield issue("constant_column", "warning", variable.name, detail)
 
 
-def _copies(
-    variables: Sequence[Variable], values: Values, y: NDArray[np.int64]
-) -> Iterator[QualityIssue]:
-    """A column whose value, or whose being there at all, tells the label by itself."""
+def _copies(variables: Sequence[Variable], values: Values, y: Labels) -> Iterator[QualityIssue]:
+    """A column whose value, or whose being there at all, tells a label by itself."""
     for index, variable in enumerate(variables):
         column = values[:, index]
-        known = ~np.isnan(column)
-        told = [("", column[known], y[known])]
+        area, what = max((_ranks(*told), told[0]) for told in _told(variable, column, y))
+        if area >= COPY_AUC:
+            detail = (
+                f"{variable.name}{what} tells the label by itself (AUROC {area:.4f}): it is a copy "
+                "of it, or known only afterwards."
+            )
+            yield issue("copies_label", "error", variable.name, detail)
+
+
+def _told(
+    variable: Variable, column: NDArray[np.float32], y: Labels
+) -> Iterator[tuple[str, NDArray[np.floating | np.bool_], NDArray[np.bool_]]]:
+    """What of a column may tell a label: in words, how it ranks some examples, and their truth."""
+    known = ~np.isnan(column)
+    for true in truth(y, len(y.T) if multi_label(y) else int(y.max(initial=1)) + 1).T:
         if variable.type == "category":
-            codes = range(len(variable.categories))
-            told = [
-                (f" being {variable.categories[c]}", column[known] == c, y[known]) for c in codes
-            ]
-        for what, ranked, true in chain(told, [(" being known", known, y)]):
-            if min(np.sum(true == 0), np.sum(true == 1)) < MIN_KNOWN:
-                continue
-            area = _auc(ranked.astype(np.float64), true)
-            if max(area, 1 - area) >= COPY_AUC:
-                detail = (
-                    f"{variable.name}{what} tells the label by itself (AUROC "
-                    f"{max(area, 1 - area):.4f}): it is a copy of it, or known only afterwards."
-                )
-                yield issue("copies_label", "error", variable.name, detail)
-                break
+            for code, word in enumerate(variable.categories):
+                yield f" being {word}", column[known] == code, true[known]
+        else:
+            yield "", column[known], true[known]
+        yield " being known", known, true
+
+
+def _ranks(_: str, ranked: NDArray[np.floating | np.bool_], true: NDArray[np.bool_]) -> float:
+    """How well a column ranks a label, whichever way round; 0 where too few examples say."""
+    if min(true.sum(), (~true).sum()) < MIN_KNOWN:
+        return 0.0
+    area = _auc(ranked.astype(np.float64), true.astype(np.int64))
+    return max(area, 1 - area)
 
 
 def _leads(
@@ -147,18 +156,20 @@ def _duplicated_rows(records: Records) -> Iterator[QualityIssue]:
     _, group = np.unique(fixed.view(f"V{fixed.itemsize * fixed.shape[1]}"), return_inverse=True)
     group = group.ravel()
     counts = np.bincount(group)
-    labels = np.bincount(group, weights=records.y)
+    _, label = np.unique(records.y, axis=0, return_inverse=True)
+    _, of_group = np.unique(np.stack([group, label.ravel()]), axis=1, return_index=True)
+    labels = np.bincount(group[of_group])
     for check, severity, those, detail in (
         (
             "conflicting_labels",
             "error",
-            (counts > 1) & (labels > 0) & (labels < counts),
+            (counts > 1) & (labels > 1),
             "rows are alike but have different labels; correct the labels.",
         ),
         (
             "duplicated_rows",
             "warning",
-            (counts > 1) & ((labels == 0) | (labels == counts)),
+            (counts > 1) & (labels == 1),
             "rows stand there more than once; each counts double.",
         ),
     ):

@@ -36,7 +36,7 @@ from polyclinic.diagnosis.records.source import read_records
 from polyclinic.diagnosis.records.steps.prepare import Prepared, make_features
 from polyclinic.diagnosis.records.steps.run import run
 from polyclinic.diagnosis.records.steps.train import train
-from polyclinic.diagnosis.records.steps.trust import as_logits, fit_trust
+from polyclinic.diagnosis.records.steps.trust import fit_trust
 from polyclinic.learning.evaluate.bootstrap import bootstrap
 from polyclinic.learning.evaluate.metrics import auc, auprc, ece, log_loss, mean
 from polyclinic.learning.prepare.splits import split
@@ -85,8 +85,8 @@ def scored(recipe: RecordRecipe, prepared: Prepared) -> dict[str, NDArray[Any]]:
     model = fit_trust(recipe, prepared, train(recipe, prepared.dataset))
     test = prepared.dataset.test
     assert test is not None
-    log_odds = load_model(model.files, len(prepared.encoding.features)).log_odds(test.x)
-    p = model.spec.calibration.apply(as_logits(log_odds))
+    served = load_model(model.files, len(prepared.encoding.features), 2, exclusive=True)
+    p = model.spec.calibration.apply(served.logits(test.x))
     point = model.spec.deciding(model.spec.findings[0])
     return {
         "p": p,

@@ -7,8 +7,9 @@ from pydantic import ValidationError
 
 from polyclinic.core.errors import InvalidInput
 from polyclinic.learning.train.checkpoint import Epoch
+from polyclinic.learning.train.settings import Range, TuneSettings
 from polyclinic.learning.train.trainer import Diverged
-from polyclinic.learning.train.tuning import Range, TuneSettings, tune
+from polyclinic.learning.train.tuning import tune
 
 SETTINGS = TuneSettings.model_validate(
     {

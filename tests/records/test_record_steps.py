@@ -158,12 +158,12 @@ def test_trees_are_served_as_lightgbm_itself_has_them() -> None:
         {"objective": "binary", "verbose": -1, "num_threads": 1}, lightgbm.Dataset(x, y), 20
     )
     trees = Trees(booster.model_to_string().encode(), 6)
-    np.testing.assert_array_equal(trees.log_odds(x), booster.predict(x, raw_score=True))
+    np.testing.assert_array_equal(trees.scores(x)[:, 0], booster.predict(x, raw_score=True))
     theirs = booster.predict(x, pred_contrib=True)
-    np.testing.assert_array_equal(trees.contributions(x), theirs[:, :-1])
+    np.testing.assert_array_equal(trees.contributions(x)[:, 0], theirs[:, :-1])
     # Shapley values and the base value add up to the score.
-    total = trees.contributions(x).sum(axis=1) + theirs[:, -1]
-    np.testing.assert_allclose(total, trees.log_odds(x))
+    total = trees.contributions(x)[:, 0].sum(axis=1) + theirs[:, -1]
+    np.testing.assert_allclose(total, trees.scores(x)[:, 0])
     with pytest.raises(IntegrityError, match="6 features"):
         Trees(booster.model_to_string().encode(), 7)
 
@@ -174,9 +174,10 @@ def test_members_are_averaged(table_model: TrainedRecords, tmp_path: Path) -> No
     files = both.registry.load(both.version)
     assert files["trees-0.txt"] == table_model.registry.load(table_model.version)["trees-0.txt"]
     x = np.random.default_rng(0).normal(50, 20, (9, 7)).astype(np.float32)
-    one, two = (Trees(files[f"trees-{i}.txt"], 7).log_odds(x) for i in (0, 1))
+    one, two = (Trees(files[f"trees-{i}.txt"], 7).scores(x)[:, 0] for i in (0, 1))
     assert (one != two).any()
-    np.testing.assert_allclose(load_model(files, 7).log_odds(x), (one + two) / 2)
+    logits = load_model(files, 7, 2, exclusive=True).logits(x)
+    np.testing.assert_allclose(logits[:, 1], (one + two) / 2)
 
 
 def test_a_damaged_file_is_refused_before_it_is_parsed(tmp_path: Path) -> None:

@@ -19,8 +19,7 @@ from polyclinic.diagnosis.labels import Label
 from polyclinic.diagnosis.trust import TrustSettings
 from polyclinic.learning.build.initialise import Init
 from polyclinic.learning.recipe import override, parse_recipe
-from polyclinic.learning.train.settings import TrainSettings
-from polyclinic.learning.train.tuning import TuneSettings
+from polyclinic.learning.train.settings import TrainSettings, TuneSettings
 from polyclinic.registry.manifest import NAME, CardText
 
 

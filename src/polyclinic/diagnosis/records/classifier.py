@@ -3,9 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-import numpy as np
 import safetensors.numpy
-from numpy.typing import NDArray
 
 from polyclinic.core.digest import sha256
 from polyclinic.core.errors import PolyclinicError
@@ -15,7 +13,7 @@ from polyclinic.diagnosis.answers import FAMILIARITY_FILE, Answering, Scores
 from polyclinic.diagnosis.loading import load_version
 from polyclinic.diagnosis.records.evidence import evidence, explanation
 from polyclinic.diagnosis.records.features import Floats
-from polyclinic.diagnosis.records.models import Linear, RecordModel, load_model
+from polyclinic.diagnosis.records.models import RecordModel, load_model
 from polyclinic.diagnosis.records.record import Read, Record, gather, read_record
 from polyclinic.diagnosis.records.spec import KIND, RecordSpec
 from polyclinic.diagnosis.records.usual import USUAL_FILE, UsualSpace
@@ -62,7 +60,7 @@ class RecordClassifier(Answering):
             identity,
             labels,
             spec,
-            load_model(files, features),
+            load_model(files, features, len(labels), exclusive=not spec.multi_label),
             UsualSpace.from_arrays(safetensors.numpy.load(files[USUAL_FILE]), features),
             FamiliarityModel.from_arrays(safetensors.numpy.load(files[FAMILIARITY_FILE])),
             reweighting,
@@ -70,9 +68,7 @@ class RecordClassifier(Answering):
 
     def score(self, x: Floats) -> Scores:
         """Scores of features (n, d), not re-weighted."""
-        log_odds = self._model.log_odds(x)
-        logits = np.column_stack([np.zeros_like(log_odds), log_odds])
-        return self.scores(logits, self._usual.place(x))
+        return self.scores(self._model.logits(x), self._usual.place(x))
 
     def predict(self, items: Sequence[Record], *, explain: bool = False) -> list[Answer]:
         """One answer a record, in order; a record that cannot be read fails alone."""
@@ -86,18 +82,14 @@ class RecordClassifier(Answering):
         if read:
             x = self.spec.encoding.encode(gather(list(read.values())))
             digests = [sha256(items[row].model_dump_json().encode()) for row in read]
-            by_row = None
-            if explain:
-                by_row = partial(self._explanation, x, self._model.contributions(x))
+            by_row = partial(self._explanation, x) if explain else None
             told = [each.warnings for each in read.values()]
             answers |= zip(
                 read, self.predictions(self.score(x), digests, by_row, told), strict=True
             )
         return [answers[row] for row in range(len(items))]
 
-    def _explanation(
-        self, x: Floats, contributions: NDArray[np.float64], row: int, label: int
-    ) -> Explanation:
-        method = "weights" if isinstance(self._model, Linear) else "tree-shap"
-        found = evidence(self.spec.encoding, x[row], contributions[row])
-        return explanation(found, self.labels[label], method)
+    def _explanation(self, x: Floats, row: int, label: int) -> Explanation:
+        contributions = self._model.contributions(x[row : row + 1], label)[0]
+        found = evidence(self.spec.encoding, x[row], contributions)
+        return explanation(found, self.labels[label], self._model.method)

@@ -1,15 +1,26 @@
 """The recipe of a model of patient records."""
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from polyclinic.core.errors import InvalidInput
 from polyclinic.core.frozen import Frozen
 from polyclinic.core.prediction import Coding, Fraction
 from polyclinic.diagnosis.labels import Label
 from polyclinic.diagnosis.records.features import STAY
+from polyclinic.diagnosis.records.models.settings import (
+    LightGbmSettings,
+    LogisticSettings,
+    ModelSettings,
+    NetworkSettings,
+    PrevalenceSettings,
+    RecurrentSettings,
+)
 from polyclinic.diagnosis.records.variables import Variable
 from polyclinic.diagnosis.trust import TrustSettings
+from polyclinic.learning.recipe import override, parse_recipe
+from polyclinic.learning.train.settings import TrainSettings, TuneSettings
 from polyclinic.registry.manifest import NAME, CardText
 
 
@@ -32,13 +43,17 @@ class Onset(Frozen):
 
 
 class _Data(Frozen):
-    """Which data: `path` (or `--data`), and its two labels, of which one is the finding."""
+    """Which data: `path` (or `--data`), and its labels, of which at least one is a finding.
+
+    multi_label: none, one or several labels are true of an example.
+    """
 
     name: str
     path: str | None = None
     licence: str = "not stated"
     source: str = "not stated"
-    labels: tuple[RecordLabel, RecordLabel]
+    labels: tuple[RecordLabel, ...] = Field(min_length=2, max_length=1000)
+    multi_label: bool = False
 
     @property
     def codings(self) -> tuple[Coding, ...]:
@@ -47,19 +62,22 @@ class _Data(Frozen):
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """The code of the label that is a finding."""
+        """The codes of the labels that are findings."""
         return tuple(label.code for label in self.labels if label.finding)
 
     @model_validator(mode="after")
-    def _has_one_finding_last(self) -> "_Data":
-        if [label.finding for label in self.labels] != [False, True]:
-            raise ValueError("labels: the first is no finding (`finding: false`), the second is")
+    def _has_a_finding(self) -> "_Data":
+        if not self.findings:
+            raise ValueError("labels: at least one must be a finding")
+        if len({label.code for label in self.labels}) < len(self.labels):
+            raise ValueError("labels: a code stands there twice")
         return self
 
 
 class TableData(_Data):
     """A table, CSV or Parquet, with its column dictionary (`sources.table`).
 
+    Of multi-label data the label's column names all that are true, `|` between them.
     columns: in the table's order where it has no header. header: whether the first line of a CSV
     names the columns; else it is left out. decided: the column of the time of the decision, for
     columns that say when they were measured.
@@ -101,7 +119,9 @@ class HourlyData(_Data):
     onset: Onset | None = None
 
     @model_validator(mode="after")
-    def _has_an_onset_by_the_hour_alone(self) -> "HourlyData":
+    def _has_two_labels(self) -> "HourlyData":
+        if self.multi_label or [label.finding for label in self.labels] != [False, True]:
+            raise ValueError("labels: the first is no finding (`finding: false`), the second is")
         if self.onset is not None and self.decision_hour is not None:
             raise ValueError("onset: labels by the stay have none")
         return self
@@ -117,48 +137,28 @@ class FeatureSettings(Frozen):
     per: dict[str, str] = Field(default_factory=dict)
 
 
-class LightGbmSettings(Frozen):
-    """Gradient-boosted trees; `rounds` at most, fewer where validation stops getting better.
-
-    feature_share, row_share: of features and rows that each tree sees. members: so many models are
-    trained, with the seeds `seed`, `seed` + 1 and so on, and their log-odds averaged.
-    """
-
-    name: Literal["lightgbm"]
-    rounds: int = Field(default=1000, ge=1)
-    patience: int = Field(default=50, ge=1)
-    learning_rate: float = Field(default=0.05, gt=0.0)
-    leaves: int = Field(default=15, ge=2)
-    min_rows: int = Field(default=20, ge=1)
-    feature_share: float = Field(default=0.5, gt=0.0, le=1.0)
-    row_share: float = Field(default=0.7, gt=0.0, le=1.0)
-    l2: float = Field(default=1.0, ge=0.0)
-    bins: int = Field(default=63, ge=2, le=255)
-    members: int = Field(default=1, ge=1, le=16)
-    threads: int = Field(default=1, ge=1)
+#: What `auto` tries unless told otherwise, the quickest first.
+CANDIDATES: tuple[ModelSettings, ...] = (
+    PrevalenceSettings(name="prevalence"),
+    LogisticSettings(name="logistic"),
+    LightGbmSettings(name="lightgbm"),
+    LightGbmSettings(name="lightgbm", leaves=4, learning_rate=0.02),
+    RecurrentSettings(name="recurrent"),
+)
 
 
-class LogisticSettings(Frozen):
-    """Logistic regression; of `strengths` of the L2 penalty's inverse validation chooses one."""
+class AutoSettings(Frozen):
+    """The choice of a model by nested cross-validation: `folds` outer ones, within `minutes`."""
 
-    name: Literal["logistic"]
-    strengths: tuple[Annotated[float, Field(gt=0.0)], ...] = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-
-
-class PrevalenceSettings(Frozen):
-    """How frequent the finding is, whoever asks: the dull baseline."""
-
-    name: Literal["prevalence"]
-
-
-ModelSettings: TypeAlias = Annotated[
-    LightGbmSettings | LogisticSettings | PrevalenceSettings, Field(discriminator="name")
-]
+    minutes: float = Field(default=30.0, gt=0.0)
+    folds: int = Field(default=3, ge=2, le=10)
+    candidates: tuple[ModelSettings, ...] = Field(default=CANDIDATES, min_length=1)
 
 
 class RecordRecipe(Frozen):
     """Data, features, model and settings for the five steps.
 
+    `auto` chooses among models; without it the recipe names its `model`. init, train: of networks.
     after_onset: how much an hour after the onset counts in training, against one before it: those
     after it are easy, and many of them teach a model little of what comes before.
     """
@@ -169,7 +169,45 @@ class RecordRecipe(Frozen):
     seed: int = Field(default=0, ge=0)
     data: Annotated[TableData | HourlyData, Field(discriminator="layout")]
     features: FeatureSettings = FeatureSettings()
-    model: ModelSettings
+    auto: AutoSettings | None = None
+    model: ModelSettings | None = None
+    init: Literal["kaiming", "xavier", "orthogonal"] = "xavier"
+    train: TrainSettings = TrainSettings()
+    tune: TuneSettings | None = None
     after_onset: Fraction = 1.0
     trust: TrustSettings = TrustSettings()
     card: CardText
+
+    def changed(self, changes: dict[str, Any]) -> "RecordRecipe":
+        """This recipe with dotted paths such as `model.width` replaced."""
+        return parse_recipe(override(self.model_dump(), changes), RecordRecipe, ", ".join(changes))
+
+    @property
+    def chosen(self) -> ModelSettings:
+        """The model that is named or, by now, chosen."""
+        if self.model is None:
+            raise InvalidInput("The model is not chosen yet.", where="auto")
+        return self.model
+
+    @property
+    def network(self) -> NetworkSettings | None:
+        """The model where it is a network."""
+        return self.model if isinstance(self.model, NetworkSettings) else None
+
+    @model_validator(mode="after")
+    def _names_a_model_of_its_data(self) -> "RecordRecipe":
+        if (self.model is None) == (self.auto is None):
+            raise ValueError("give either a model or auto, which chooses one; not both")
+        tried = self.auto.candidates if self.auto else (self.model,)
+        if isinstance(self.data, TableData) and all(isinstance(m, NetworkSettings) for m in tried):
+            raise ValueError("model: a network reads series, and a table has none")
+        return self
+
+    @model_validator(mode="after")
+    def _fits_its_labels(self) -> "RecordRecipe":
+        several = self.data.multi_label
+        if several and self.trust.conformal == "marginal":
+            raise ValueError("trust.conformal: multi-label data has class-conditional sets alone")
+        if "platt" in self.trust.calibration and not several and len(self.data.labels) > 2:
+            raise ValueError("trust.calibration: Platt scaling is for two labels")
+        return self

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from polyclinic.diagnosis.records.inputs import Encoding, Inputs, Rows
 from polyclinic.diagnosis.records.variables import Variable
+from polyclinic.learning.labels import Labels
 from polyclinic.learning.prepare.dataset import Part
 from polyclinic.learning.prepare.issues import QualityIssue
 
@@ -20,7 +21,7 @@ HOURS, BEFORE, AFTER = "hours", "before onset", "after onset"
 class Records:
     """All rows of a source, read but not yet judged; e examples of m subjects.
 
-    fixed, hourly: the dictionary of the columns of `inputs`. y: (e,) indices into two labels.
+    fixed, hourly: the dictionary of the columns of `inputs`. y: as in `Part`.
     patient: (e,) ids. part: (e,) the part that the source states, "" where it states none.
     origin: where the rows of the table, or the hours of the series, stand in their file; -1 where
     nothing was recorded of an hour. issues: what reading found.
@@ -29,7 +30,7 @@ class Records:
     fixed: tuple[Variable, ...]
     hourly: tuple[Variable, ...]
     inputs: Inputs
-    y: NDArray[np.int64]
+    y: Labels
     patient: NDArray[np.str_]
     part: NDArray[np.str_]
     origin: Rows

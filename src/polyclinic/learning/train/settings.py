@@ -1,8 +1,8 @@
-"""The `train:` part of a recipe."""
+"""The `train:` and `tune:` parts of a recipe."""
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from polyclinic.core.frozen import Frozen
 
@@ -32,3 +32,43 @@ class TrainSettings(Frozen):
     class_weights: Literal["none", "balanced"] = "none"
     label_smoothing: float = Field(default=0.0, ge=0.0, lt=1.0)
     threads: int = Field(default=1, ge=1)
+
+
+class Range(Frozen):
+    """A number between `low` and `high`, searched on a log scale where `log`; whole if both are."""
+
+    low: int | float
+    high: int | float
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> "Range":
+        if self.low > self.high or (self.log and self.low <= 0):
+            raise ValueError("low must not pass high, and be above 0 on a log scale")
+        return self
+
+    @property
+    def ends(self) -> tuple[int | float, ...]:
+        """The values at its ends."""
+        return self.low, self.high
+
+
+class Choices(Frozen):
+    """One of a few values."""
+
+    choices: tuple[bool | int | float | str, ...] = Field(min_length=1)
+
+    @property
+    def ends(self) -> tuple[bool | int | float | str, ...]:
+        """Every value."""
+        return self.choices
+
+
+class TuneSettings(Frozen):
+    """The `tune:` part of a recipe; `space` maps its dotted paths to what may stand there.
+
+    `trials` counts the finished ones, pruned ones included.
+    """
+
+    trials: int = Field(ge=1)
+    space: dict[str, Range | Choices] = Field(min_length=1)

@@ -7,53 +7,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import optuna
-from pydantic import Field, model_validator
 
 from polyclinic.core.errors import InvalidInput
-from polyclinic.core.frozen import Frozen
 from polyclinic.learning.train.checkpoint import Epoch
+from polyclinic.learning.train.settings import Choices, Range, TuneSettings
 from polyclinic.learning.train.trainer import Diverged
-
-
-class Range(Frozen):
-    """A number between `low` and `high`, searched on a log scale where `log`; whole if both are."""
-
-    low: int | float
-    high: int | float
-    log: bool = False
-
-    @model_validator(mode="after")
-    def _is_a_range(self) -> "Range":
-        if self.low > self.high or (self.log and self.low <= 0):
-            raise ValueError("low must not pass high, and be above 0 on a log scale")
-        return self
-
-    @property
-    def ends(self) -> tuple[int | float, ...]:
-        """The values at its ends."""
-        return self.low, self.high
-
-
-class Choices(Frozen):
-    """One of a few values."""
-
-    choices: tuple[bool | int | float | str, ...] = Field(min_length=1)
-
-    @property
-    def ends(self) -> tuple[bool | int | float | str, ...]:
-        """Every value."""
-        return self.choices
-
-
-class TuneSettings(Frozen):
-    """The `tune:` part of a recipe; `space` maps its dotted paths to what may stand there.
-
-    `trials` counts the finished ones, pruned ones included.
-    """
-
-    trials: int = Field(ge=1)
-    space: dict[str, Range | Choices] = Field(min_length=1)
-
 
 #: Train with these changes to the recipe and give the lowest validation loss. The second argument
 #: is to be called after every epoch; it raises to end a hopeless trial.

@@ -19,9 +19,9 @@ Doubles = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Linear:
-    """log-odds = intercept + weights · standardised features; a missing one counts as the median.
+    """scores = intercept + standardised features · weights; a missing one counts as the median.
 
-    median, scale, weights: (d,). intercept: (1,).
+    median, scale: (d,). weights: (d, c). intercept: (c,).
     """
 
     median: Doubles
@@ -29,17 +29,20 @@ class Linear:
     weights: Doubles
     intercept: Doubles
 
-    def log_odds(self, x: Floats) -> Doubles:
-        """The log-odds of the finding (n,) from features (n, d)."""
-        return np.asarray(self.intercept + standardised(x, self.median, self.scale) @ self.weights)
+    def scores(self, x: Floats) -> Doubles:
+        """The scores (n, c) of features (n, d)."""
+        return np.asarray(standardised(x, self.median, self.scale) @ self.weights + self.intercept)
 
     def contributions(self, x: Floats) -> Doubles:
-        """What each feature adds to the log-odds (n, d), against its median."""
-        return np.asarray(standardised(x, self.median, self.scale) * self.weights)
+        """What each feature adds to the scores (n, c, d), against its median."""
+        z = standardised(x, self.median, self.scale)
+        return np.asarray(z[:, None, :] * self.weights.T)
 
     def to_file(self) -> bytes:
         """The model as safetensors."""
-        return safetensors.numpy.save(vars(self))
+        return safetensors.numpy.save(
+            {name: np.ascontiguousarray(array) for name, array in vars(self).items()}
+        )
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]], features: int) -> "Linear":
@@ -49,7 +52,8 @@ class Linear:
             found = [np.asarray(arrays[name], dtype=np.float64) for name in names]
         except KeyError as missing:
             raise IntegrityError(f"The linear model's array {missing} is missing.") from None
-        if [array.shape for array in found] != [(features,)] * 3 + [(1,)]:
+        c = len(found[3])
+        if [array.shape for array in found] != [(features,), (features,), (features, c), (c,)]:
             raise IntegrityError("The linear model's arrays do not fit the features.")
         return cls(*found)
 

@@ -17,60 +17,70 @@ from polyclinic.core.errors import IntegrityError, Unavailable
 from polyclinic.diagnosis.records.features import Floats
 from polyclinic.diagnosis.records.models.linear import Doubles
 
-#: A file for each member.
+#: A file for each booster: the members of the first question, those of the second, and so on.
 TREES_FILE = "trees-{}.txt"
 
 _FLOAT32 = 0
 _RAW_SCORE, _CONTRIBUTIONS = 1, 3
 
 
-class Members:
-    """Several LightGBM models of one finding, their log-odds averaged."""
+class Forest:
+    """LightGBM models of q questions, several members of each, whose scores are averaged."""
 
-    def __init__(self, texts: Sequence[bytes], features: int) -> None:
-        self._members = [Trees(text, features) for text in texts]
+    def __init__(self, texts: Sequence[bytes], features: int, questions: int) -> None:
+        members, left = divmod(len(texts), questions)
+        if left:
+            raise IntegrityError(f"{len(texts)} files of trees are none for each of {questions}.")
+        trees = [Trees(text, features) for text in texts]
+        self._questions = [trees[members * q : members * (q + 1)] for q in range(questions)]
 
-    def log_odds(self, x: Floats) -> Doubles:
-        """The log-odds of the finding (n,) from features (n, d)."""
-        return np.asarray(np.mean([member.log_odds(x) for member in self._members], axis=0))
+    def scores(self, x: Floats) -> Doubles:
+        """The scores (n, c) of features (n, d), not calibrated, of all questions side by side."""
+        each = [np.mean([t.scores(x) for t in members], axis=0) for members in self._questions]
+        return np.concatenate(each, axis=1)
 
     def contributions(self, x: Floats) -> Doubles:
-        """What each feature adds to the log-odds (n, d): exact Shapley values, as of one model."""
-        each = [member.contributions(x) for member in self._members]
-        return np.asarray(np.mean(each, axis=0))
+        """What each feature adds to the scores (n, c, d): exact Shapley values, as of one model."""
+        each = [
+            np.mean([t.contributions(x) for t in members], axis=0) for members in self._questions
+        ]
+        return np.concatenate(each, axis=1)
 
 
 class Trees:
-    """A LightGBM model of one finding. Safe to call from one thread at a time."""
+    """A LightGBM model of one question. Safe to call from one thread at a time."""
 
     def __init__(self, text: bytes, features: int) -> None:
         self._library = _library()
         self._handle = ctypes.c_void_p()
-        rounds, found = ctypes.c_int(), ctypes.c_int()
+        rounds, found, classes = ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
         self._call("LGBM_BoosterLoadModelFromString", text, ctypes.byref(rounds), self._out())
         self._call("LGBM_BoosterGetNumFeature", self._handle, ctypes.byref(found))
+        self._call("LGBM_BoosterGetNumClasses", self._handle, ctypes.byref(classes))
         if found.value != features:
             raise IntegrityError(f"The trees are of {found.value} features, not of {features}.")
         self._features = features
+        self._classes = classes.value
 
     def __del__(self) -> None:
         if self._handle:
             self._library.LGBM_BoosterFree(self._handle)
 
-    def log_odds(self, x: Floats) -> Doubles:
-        """The log-odds of the finding (n,) from features (n, d)."""
-        return self._predict(x, _RAW_SCORE, 1)[:, 0]
+    def scores(self, x: Floats) -> Doubles:
+        """The raw scores (n, c) of features (n, d): one, the log-odds, or one of each class."""
+        return self._predict(x, _RAW_SCORE, 1)[..., 0]
 
     def contributions(self, x: Floats) -> Doubles:
-        """What each feature adds to the log-odds (n, d): exact Shapley values.
+        """What each feature adds to the scores (n, c, d): exact Shapley values.
 
         Source: Lundberg et al. 2020, TreeSHAP with path-dependent expectations.
         """
-        return self._predict(x, _CONTRIBUTIONS, self._features + 1)[:, :-1]
+        return self._predict(x, _CONTRIBUTIONS, self._features + 1)[..., :-1]
 
     def _predict(self, x: Floats, kind: int, columns: int) -> Doubles:
+        """What LightGBM gives of each row and class (n, c, columns)."""
         rows = np.ascontiguousarray(x, dtype=np.float32)
-        result = np.empty((len(rows), columns), dtype=np.float64)
+        result = np.empty((len(rows), self._classes, columns), dtype=np.float64)
         length = ctypes.c_int64()
         if len(rows):
             self._call(

@@ -105,11 +105,11 @@ def _dataset(recipe: RecordRecipe, parts: Mapping[str, Part]) -> Dataset:
 
 
 def _patients(recipe: RecordRecipe, records: Records, parts: Mapping[str, Rows]) -> Dataset:
-    """The data set with one example of each patient of a part: true where any of the hours is."""
+    """The data set with one example of each patient of a part: true where any is."""
 
     def part(rows: Rows) -> Part:
         ids, patient = np.unique(records.patient[rows], return_inverse=True)
-        y = np.zeros(len(ids), np.int64)
+        y = np.zeros((len(ids), *records.y.shape[1:]), records.y.dtype)
         np.maximum.at(y, patient, records.y[rows])
         return Part(np.zeros((len(ids), 0)), y, ids)
 

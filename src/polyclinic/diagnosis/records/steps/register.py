@@ -6,7 +6,7 @@ from polyclinic.diagnosis.records.evaluation import evaluate
 from polyclinic.diagnosis.records.recipe import RecordRecipe
 from polyclinic.diagnosis.records.spec import KIND
 from polyclinic.diagnosis.records.steps.prepare import Prepared
-from polyclinic.diagnosis.records.steps.train import Trained
+from polyclinic.diagnosis.records.steps.trained import Trained
 from polyclinic.diagnosis.records.steps.trust import Model
 from polyclinic.diagnosis.register import CHOSEN_HERE
 from polyclinic.diagnosis.register import register as register_version

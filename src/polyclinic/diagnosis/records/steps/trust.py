@@ -2,15 +2,12 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from polyclinic.diagnosis.records.models import load_model
 from polyclinic.diagnosis.records.recipe import RecordRecipe
 from polyclinic.diagnosis.records.records import one_each
 from polyclinic.diagnosis.records.spec import RecordSpec
 from polyclinic.diagnosis.records.steps.prepare import Prepared
-from polyclinic.diagnosis.records.steps.train import Trained
+from polyclinic.diagnosis.records.steps.trained import Trained
 from polyclinic.diagnosis.records.usual import USUAL_FILE, fit_usual_space
 from polyclinic.diagnosis.trust import fit_answers, fit_usual
 
@@ -30,29 +27,29 @@ def fit_trust(recipe: RecordRecipe, prepared: Prepared, trained: Trained) -> Mod
     usual is learnt from one hour of each stay: hours of one stay are not independent.
     """
     dataset, encoding = prepared.dataset, prepared.encoding
-    model = load_model(trained.files, len(encoding.features))
+    model = load_model(
+        trained.files,
+        len(encoding.features),
+        len(dataset.labels),
+        exclusive=not dataset.multi_label,
+    )
     held_out = dataset.validation
     answers = fit_answers(
         recipe.trust,
         dataset.labels,
         recipe.data.findings,
         held_out,
-        as_logits(model.log_odds(held_out.x)),
+        model.logits(held_out.x),
         ordinal=False,
         seed=recipe.seed,
     )
     spec = RecordSpec(**answers, encoding=encoding)
     space = fit_usual_space(encoding.features, dataset.train.x)
     train, each = one_each(dataset.train), one_each(held_out)
-    probabilities = spec.calibration.apply(as_logits(model.log_odds(each.x)))
+    probabilities = spec.calibration.apply(model.logits(each.x))
     files = {
         **trained.files,
         USUAL_FILE: space.to_file(),
         **fit_usual(train, each, space.place(train.x), space.place(each.x), probabilities),
     }
     return Model(files, spec)
-
-
-def as_logits(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The log-odds of a finding (n,) as the logits of its absence and presence (n, 2)."""
-    return np.column_stack([np.zeros_like(log_odds), log_odds])

@@ -40,6 +40,7 @@ from polyclinic.diagnosis.records.steps.trust import fit_trust
 from polyclinic.learning.evaluate.bootstrap import bootstrap
 from polyclinic.learning.evaluate.metrics import auc, auprc, ece, log_loss, mean
 from polyclinic.learning.prepare.splits import split
+from polyclinic.learning.train.checkpoint import Epoch
 from polyclinic.learning.trust.label_shift import estimate_prevalence, reweight
 from polyclinic.learning.trust.shift_alarm import ShiftReference
 from polyclinic.registry.store import Registry, open_registry
@@ -62,6 +63,9 @@ class Silence:
     def step(self, name: str) -> None:
         """A step begins."""
 
+    def epoch(self, epoch: Epoch) -> None:
+        """An epoch is done."""
+
 
 def read_recipe(path: Path, **changed: object) -> RecordRecipe:
     """A recipe with some of its parts replaced."""
@@ -82,7 +86,7 @@ def folds(records: Records, seed: int) -> Iterator[dict[str, NDArray[np.int64]]]
 
 def scored(recipe: RecordRecipe, prepared: Prepared) -> dict[str, NDArray[Any]]:
     """The fold's calibrated probabilities, sets, and calls at the deciding point."""
-    model = fit_trust(recipe, prepared, train(recipe, prepared.dataset))
+    model = fit_trust(recipe, prepared, train(recipe, prepared))
     test = prepared.dataset.test
     assert test is not None
     served = load_model(model.files, len(prepared.encoding.features), 2, exclusive=True)

@@ -8,6 +8,7 @@ import yaml
 from polyclinic.core.settings import Settings
 from polyclinic.diagnosis.records.recipe import RecordRecipe
 from polyclinic.diagnosis.records.steps.run import run
+from polyclinic.learning.train.checkpoint import Epoch
 from polyclinic.registry.store import Registry, open_registry
 from polyclinic.registry.version import ModelVersion
 
@@ -22,6 +23,9 @@ class TrainedRecords:
 
 class Silence:
     def step(self, name: str) -> None:
+        """Nobody listens."""
+
+    def epoch(self, epoch: Epoch) -> None:
         """Nobody listens."""
 
 

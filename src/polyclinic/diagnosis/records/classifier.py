@@ -90,6 +90,7 @@ class RecordClassifier(Answering):
         return [answers[row] for row in range(len(items))]
 
     def _explanation(self, x: Floats, row: int, label: int) -> Explanation:
-        contributions = self._model.contributions(x[row : row + 1], label)[0]
+        columns = [group.columns for group in self.spec.encoding.groups]
+        contributions = self._model.contributions(x[row : row + 1], label, columns)[0]
         found = evidence(self.spec.encoding, x[row], contributions)
         return explanation(found, self.labels[label], self._model.method)

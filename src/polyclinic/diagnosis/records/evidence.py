@@ -7,7 +7,8 @@ import numpy as np
 
 from polyclinic.core.frozen import Frozen
 from polyclinic.core.prediction import Coding, Explanation
-from polyclinic.diagnosis.records.features import Feature, Floats
+from polyclinic.diagnosis.records.features import Floats
+from polyclinic.diagnosis.records.groups import Group
 from polyclinic.diagnosis.records.inputs import Encoding
 from polyclinic.diagnosis.records.models.linear import Doubles
 
@@ -19,9 +20,9 @@ TOLD = 20
 class Piece(Frozen):
     """One piece of evidence.
 
-    name: in words, with statistic, window and unit. value: as the model saw it; None where it is
-    unknown, which can be evidence too. window: the time that it sums up. contribution: what it adds
-    to the log-odds of the finding before calibration.
+    name: in words, with statistic, window and unit. value: as the model saw it, of a series the
+    latest of its window; None where it is unknown, which can be evidence too. window: the time that
+    it sums up. contribution: what it adds to the log-odds of the finding before calibration.
     """
 
     name: str
@@ -42,12 +43,12 @@ class Evidence(Frozen):
 
 
 def evidence(encoding: Encoding, x: Floats, contributions: Doubles) -> Evidence:
-    """The evidence in features (d,) with contributions (d,)."""
-    features = encoding.features
+    """The evidence in features (d,), given what each of the encoding's groups adds (g,)."""
+    groups = encoding.groups
     titles = {each.name: each.title for each in (*encoding.fixed, *encoding.hourly)}
     order = np.argsort(-np.abs(contributions), kind="stable")
     told = [int(i) for i in order[:TOLD] if contributions[i] != 0]
-    pieces = tuple(_piece(features[i], titles, float(x[i]), float(contributions[i])) for i in told)
+    pieces = tuple(_piece(groups[i], titles, x, float(contributions[i])) for i in told)
     return Evidence(pieces=pieces, rest=float(contributions.sum() - contributions[told].sum()))
 
 
@@ -62,16 +63,17 @@ def explanation(found: Evidence, finding: Coding, method: str) -> Explanation:
     )
 
 
-def _piece(feature: Feature, titles: dict[str, str], value: float, contribution: float) -> Piece:
+def _piece(group: Group, titles: dict[str, str], x: Floats, contribution: float) -> Piece:
+    feature = group.feature
     title = titles.get(feature.variable, feature.variable)
-    named = feature.model_copy(update={"variable": title})
+    known = x[group.columns][np.isfinite(x[group.columns])]
     return Piece(
-        name=named.name,
+        name=group.named(title),
         variable=feature.variable,
         statistic=feature.statistic,
-        value=None if np.isnan(value) else value,
+        value=float(known[0]) if known.size else None,
         unit=feature.unit,
-        window=feature.window,
+        window=group.window,
         direction="for" if contribution > 0 else "against",
         contribution=contribution,
     )

@@ -19,9 +19,20 @@ Rows = NDArray[np.int64]
 #: Of one variable: its value in the row or its latest one; the hours since that was measured; the
 #: latest value less the one measured before it (step); how often it was measured; of what adds up
 #: over hours, such as urine, the total; the latest value less the one that stood at the window's
-#: start (change), or less the least within it (rise).
+#: start (change), or less the least within it (rise); what was measured some rows ago (at).
 Statistic = Literal[
-    "value", "last", "hours since", "step", "count", "total", "min", "max", "mean", "change", "rise"
+    "value",
+    "last",
+    "hours since",
+    "step",
+    "count",
+    "total",
+    "min",
+    "max",
+    "mean",
+    "change",
+    "rise",
+    "at",
 ]
 
 #: A window that reaches back to the stay's first hour.
@@ -32,7 +43,8 @@ class Feature(Frozen):
     """One column of a model's input: a statistic of a variable.
 
     hours: the window's length; `STAY` reaches back to the stay's start; None where the statistic
-    has no window. category: the feature is 1 where the variable is this word, else 0.
+    has no window. category: the feature is 1 where the variable is this word, else 0. ago: of
+    `at`, how many rows before the decision.
     """
 
     variable: str
@@ -40,10 +52,13 @@ class Feature(Frozen):
     unit: str
     hours: int | None = None
     category: str | None = None
+    ago: int | None = None
 
     @property
     def window(self) -> str:
         """The window in words."""
+        if self.ago is not None:
+            return f"{self.ago} h before" if self.ago else "now"
         if self.hours is None:
             return ""
         return "since the stay began" if self.hours == STAY else f"over {self.hours} h"
@@ -54,7 +69,9 @@ class Feature(Frozen):
         words = self.variable
         if self.category is not None:
             return f"{words} is {self.category}"
-        if self.statistic != "value":
+        if self.statistic == "at":
+            words += f" {self.window}"
+        elif self.statistic != "value":
             words += f", {self.statistic}" + (f" {self.window}" if self.window else "")
         return f"{words} [{self.unit}]" if self.unit else words
 
@@ -117,6 +134,25 @@ def hourly_features(
             )
         columns.append(values[:, chosen].astype(np.float32))
     return features, np.concatenate(columns, axis=1)
+
+
+def last_rows(
+    series: Hourly, measured: Sequence[Measured], steps: int, rows: Rows
+) -> tuple[list[Feature], Floats]:
+    """The values of the last `steps` rows up to each of `rows` (e,): (e, steps * v).
+
+    The oldest row comes first. What lies before a stay began is NaN.
+    """
+    agos = np.arange(steps - 1, -1, -1)
+    places = rows[:, None] - agos
+    values = series.values[np.maximum(places, 0)]
+    values[places < series.start[rows][:, None]] = np.nan
+    features = [
+        Feature(variable=each.name, statistic="at", unit=each.unit, ago=int(ago))
+        for ago in agos
+        for each in measured
+    ]
+    return features, values.reshape(len(rows), steps * len(measured))
 
 
 def _statistics(

@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from polyclinic.core.frozen import Frozen
-from polyclinic.diagnosis.records.features import STAY, Feature, Floats, Hourly, hourly_features
+from polyclinic.diagnosis.records.features import (
+    STAY,
+    Feature,
+    Floats,
+    Hourly,
+    hourly_features,
+    last_rows,
+)
+from polyclinic.diagnosis.records.groups import Group, group
 from polyclinic.diagnosis.records.variables import Variable
 
 Rows: TypeAlias = NDArray[np.int64]
@@ -36,6 +44,7 @@ class Encoding(Frozen):
 
     fixed: variables that do not change: a table's columns, or of a stay age, sex and so on.
     hourly: variables measured by the hour. windows: in hours, as in `hourly_features`.
+    steps: in place of statistics over windows, the values of so many rows themselves, for networks.
     per: hourly variables that are also taken per unit of a fixed one, such as urine per weight.
     decision_hour: the one hour at which the model answers; None for every hour.
     """
@@ -43,6 +52,7 @@ class Encoding(Frozen):
     fixed: tuple[Variable, ...]
     hourly: tuple[Variable, ...] = ()
     windows: tuple[int, ...] = ()
+    steps: int = Field(default=0, ge=0)
     per: dict[str, str] = Field(default_factory=dict)
     decision_hour: int | None = Field(default=None, ge=0)
 
@@ -59,6 +69,11 @@ class Encoding(Frozen):
             )
             found += self._of_hours(nothing)[0]
         return tuple(found)
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """Which of the features are one piece of evidence together."""
+        return group(self.features)
 
     @cached_property
     def plausible(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -90,7 +105,10 @@ class Encoding(Frozen):
             raise TypeError("The encoding has hourly variables; the inputs have none.")
         measured = [*self.hourly, *(self._ratio(*pair) for pair in self.per.items())]
         series = Hourly(self._with_ratios(inputs, series, row), series.start)
-        features, values = hourly_features(series, measured, self.windows, row)
+        if self.steps:
+            features, values = last_rows(series, measured, self.steps, row)
+        else:
+            features, values = hourly_features(series, measured, self.windows, row)
         hour = Feature(variable="hours since the stay began", statistic="value", unit="h")
         hours = series.hour[row].astype(np.float32)[:, None]
         return [hour, *features], np.concatenate([hours, values], axis=1)

@@ -20,8 +20,8 @@ DIRECTIONS = 64
 class UsualSpace:
     """From features (n, d) to (n, r): the values themselves, standardised, and how many are known.
 
-    columns: (c,) the features that are values or latest values: what is summed up of the past
-    follows from them. median, scale: (c,). directions: (c, r - 1).
+    columns: (c, w) the features that hold a value or, of several, its latest ones first: what is
+    summed up of the past follows from them. median, scale: (c,). directions: (c, r - 1).
     """
 
     columns: NDArray[np.int64]
@@ -31,7 +31,7 @@ class UsualSpace:
 
     def place(self, x: Floats) -> Doubles:
         """Where records lie (n, r). A missing value counts as the median."""
-        values = x[:, self.columns]
+        values = _latest(x, self.columns)
         z = np.nan_to_num((values - self.median) / self.scale, nan=0.0, posinf=1e6, neginf=-1e6)
         known = np.isfinite(values).mean(axis=1)
         return np.column_stack([z @ self.directions, known])
@@ -49,7 +49,8 @@ class UsualSpace:
             rest = [np.asarray(arrays[n], np.float64) for n in ("median", "scale", "directions")]
         except KeyError as missing:
             raise IntegrityError(f"The array {missing} of the usual space is missing.") from None
-        c = columns.size
+        c = len(columns)
+        columns = columns.reshape(c, -1)  # earlier releases wrote (c,)
         fits = [array.shape for array in rest[:2]] == [(c,)] * 2 and rest[2].shape[:1] == (c,)
         if not fits or (c and not 0 <= columns.min() <= columns.max() < features):
             raise IntegrityError("The arrays of the usual space do not fit together.")
@@ -58,13 +59,32 @@ class UsualSpace:
 
 def fit_usual_space(features: Sequence[Feature], x: Floats) -> UsualSpace:
     """The space of training features (n, d)."""
-    columns = np.array(
-        [i for i, each in enumerate(features) if each.statistic in ("value", "last")], np.int64
-    )
-    median, scale = usual_values(x[:, columns])
+    columns = _columns(features)
+    values = _latest(x, columns)
+    median, scale = usual_values(values)
     directions = np.eye(len(columns))
     if len(columns) > DIRECTIONS:
-        z = np.nan_to_num((x[:, columns] - median) / scale)
+        z = np.nan_to_num((values - median) / scale)
         _, vectors = np.linalg.eigh(z.T @ z)
         directions = vectors[:, ::-1][:, :DIRECTIONS]
     return UsualSpace(columns, median, scale, directions)
+
+
+def _columns(features: Sequence[Feature]) -> NDArray[np.int64]:
+    """The columns (c, w) of what is known of each variable, the latest first."""
+    found: dict[tuple[str, str | None], list[int]] = {}
+    # Of a series the last row comes last.
+    for i, each in reversed(list(enumerate(features))):
+        if each.statistic in ("value", "last", "at"):
+            found.setdefault((each.variable, each.category), []).append(i)
+    longest = max(map(len, found.values()), default=1)
+    columns = [some + some[-1:] * (longest - len(some)) for some in found.values()]
+    return np.array(columns, np.int64).reshape(len(columns), longest)
+
+
+def _latest(x: Floats, columns: NDArray[np.int64]) -> Floats:
+    """The first known of the columns (c, w) in features (n, d): (n, c), NaN where none is."""
+    values = x[:, columns[:, 0]]
+    for column in columns.T[1:]:
+        values = np.where(np.isnan(values), x[:, column], values)
+    return values

@@ -68,7 +68,7 @@ def initialise(network: nn.Module, init: Init, seed: int) -> None:
         if parameter.dim() > 1:
             scheme(parameter.data)
         else:
-            nn.init.constant_(parameter.data, 0.0 if name.endswith("bias") else 1.0)
+            nn.init.constant_(parameter.data, 0.0 if "bias" in name.rpartition(".")[2] else 1.0)
     if isinstance(init, Pretrained):
         load_weights(network, init.pretrained)
         network.get_submodule("body").requires_grad_(not init.frozen)

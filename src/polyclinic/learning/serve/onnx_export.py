@@ -24,7 +24,7 @@ def export_onnx(network: nn.Module, examples: NDArray[np.generic], outputs: Sequ
     output differs from the network's by more than `TOLERANCE` times (1 + its size).
     """
     network = network.cpu().eval()
-    inputs = torch.from_numpy(examples)
+    inputs = torch.from_numpy(np.ascontiguousarray(examples))
     for noisy in ("torch.onnx", "onnxscript", "onnx_ir"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     with warnings.catch_warnings():

@@ -22,8 +22,9 @@ class Classification:
     Of multi-label data each label is a question of its own: the mean over labels of the binary
     cross-entropy of the logit's sigmoid. `to_input` makes the network's input of raw examples
     (b, ...). With balanced weights every label, or of multi-label data every label's presence and
-    absence, has the same say in either part, by that part's own counts. Validation is neither
-    smoothed nor augmented.
+    absence, has the same say in either part, by that part's own counts. `counts` says how much each
+    example of training and of validation counts (n,) beside. Validation is neither smoothed nor
+    augmented.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Classification:
         settings: TrainSettings,
         to_input: Callable[[Tensor], Tensor],
         augment: Augment | None = None,
+        counts: tuple[NDArray[np.floating], NDArray[np.floating]] | None = None,
     ) -> None:
         self.examples = len(train)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -42,6 +44,10 @@ class Classification:
         self._to_input = to_input
         self._augment = augment
         self._smoothing = settings.label_smoothing
+        self._counts: Tensor | None = None
+        self._validation_counts: Tensor | None = None
+        if counts is not None:
+            self._counts, self._validation_counts = (torch.from_numpy(c).float() for c in counts)
         self._weights: Tensor | None = None
         self._validation_weights: Tensor | None = None
         if settings.class_weights == "balanced":
@@ -54,15 +60,16 @@ class Classification:
         if self._augment is not None:
             inputs = self._augment(inputs, generator)
         truth = self._y[rows].to(self.device)
-        return _cross_entropy(
-            network(inputs.to(self.device)), truth, self._weights, self._smoothing
-        )
+        scored = network(inputs.to(self.device))
+        counts = None if self._counts is None else self._counts[rows].to(self.device)
+        return _cross_entropy(scored, truth, self._weights, counts, self._smoothing)
 
     def validation_loss(self, network: nn.Module) -> float:
         """Mean cross-entropy on the validation part."""
         scored = logits(network, self._validation.x, self._to_input)
         truth = torch.from_numpy(self._validation.y)
-        return _cross_entropy(scored, truth, self._validation_weights).item()
+        counts = self._validation_counts
+        return _cross_entropy(scored, truth, self._validation_weights, counts).item()
 
 
 @torch.no_grad()
@@ -76,17 +83,31 @@ def logits(
 
 
 def _cross_entropy(
-    scored: Tensor, truth: Tensor, weights: Tensor | None, smoothing: float = 0.0
+    scored: Tensor,
+    truth: Tensor,
+    weights: Tensor | None,
+    counts: Tensor | None,
+    smoothing: float = 0.0,
 ) -> Tensor:
-    """Mean loss of logits (b, k) with truth (b,) and weights (k,), or (b, k) bool and (k, 2)."""
+    """Mean loss of logits (b, k) with truth (b,) and weights (k,), or (b, k) bool and (k, 2).
+
+    counts: how much each example counts (b,).
+    """
     if truth.dtype != torch.bool:
-        return functional.cross_entropy(scored, truth, weights, label_smoothing=smoothing)
+        if counts is None:
+            return functional.cross_entropy(scored, truth, weights, label_smoothing=smoothing)
+        each = functional.cross_entropy(
+            scored, truth, weights, label_smoothing=smoothing, reduction="none"
+        )
+        return (counts * each).sum() / (
+            counts if weights is None else counts * weights[truth]
+        ).sum()
     target = truth.float() * (1 - smoothing) + smoothing / 2
     absent, present = (1.0, 1.0) if weights is None else weights.unbind(1)
     z = scored.float()
     gain = present * target * functional.logsigmoid(z)
     gain += absent * (1 - target) * functional.logsigmoid(-z)
-    return -gain.mean()
+    return -gain.mean() if counts is None else -(counts[:, None] * gain).mean() / counts.mean()
 
 
 def _balanced(y: Labels, labels: int) -> Tensor:

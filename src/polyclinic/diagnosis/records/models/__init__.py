@@ -1,14 +1,15 @@
 """What makes logits of features: trees, a linear model, the prevalence, a network."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import safetensors.numpy
 
-from polyclinic.diagnosis.records.features import Floats
+from polyclinic.diagnosis.records.features import Floats, Rows
 from polyclinic.diagnosis.records.models.linear import LINEAR_FILE, Doubles, Linear
+from polyclinic.diagnosis.records.models.network import NETWORK_FILE, Network
 from polyclinic.diagnosis.records.models.trees import TREES_FILE, Forest, Trees
 
 __all__ = ["Additive", "Forest", "Linear", "RecordModel", "Trees", "load_model"]
@@ -26,8 +27,8 @@ class RecordModel(Protocol):
         """The logits of k labels (n, k), not calibrated."""
         ...
 
-    def contributions(self, x: Floats, label: int) -> Doubles:
-        """What each feature adds to the logit of a label (n, d), against what is usual."""
+    def contributions(self, x: Floats, label: int, groups: Sequence[Rows]) -> Doubles:
+        """What each of g groups of features adds to the logit of a label (n, g)."""
         ...
 
 
@@ -62,14 +63,17 @@ class Additive:
             return np.concatenate([np.zeros_like(scores), scores], axis=1)
         return scores
 
-    def contributions(self, x: Floats, label: int) -> Doubles:
-        """What each feature adds to the logit of a label (n, d)."""
-        added = self.model.contributions(x)
+    def contributions(self, x: Floats, label: int, groups: Sequence[Rows]) -> Doubles:
+        """What each group of features adds to the logit of a label (n, g)."""
+        each = self.model.contributions(x)
         if not self.exclusive:
-            return added[:, label]
-        if added.shape[1] == 1:
-            return added[:, 0] if label == 1 else -added[:, 0]
-        return np.asarray(added[:, label] - added.mean(axis=1))
+            added = each[:, label]
+        elif each.shape[1] == 1:
+            added = each[:, 0] if label == 1 else -each[:, 0]
+        else:
+            added = each[:, label] - each.mean(axis=1)
+        starts = np.cumsum([0, *(len(group) for group in groups[:-1])])
+        return np.asarray(np.add.reduceat(added[:, np.concatenate(groups)], starts, axis=1))
 
 
 def load_model(
@@ -79,6 +83,8 @@ def load_model(
 
     Raises `IntegrityError` where it is not one of so many features and labels.
     """
+    if NETWORK_FILE in files:
+        return Network(files[NETWORK_FILE], labels, exclusive=exclusive)
     trees = [files[name] for name in map(TREES_FILE.format, range(len(files))) if name in files]
     if trees:
         forest = Forest(trees, features, 1 if exclusive else labels)

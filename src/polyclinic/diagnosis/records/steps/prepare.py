@@ -85,6 +85,7 @@ def make_features(
         fixed=records.fixed,
         hourly=records.hourly,
         windows=recipe.features.windows if hourly else (),
+        steps=recipe.network.steps if recipe.network else 0,
         per=recipe.features.per if hourly else {},
         decision_hour=recipe.data.decision_hour if isinstance(recipe.data, HourlyData) else None,
     )

@@ -15,6 +15,7 @@ from polyclinic.registry.version import ModelVersion
 
 #: The packages whose versions decide what a training run gives.
 MAKERS = ("polyclinic", "lightgbm", "numpy", "polars", "scikit-learn")
+OF_NETWORKS = ("torch", "onnx", "onnxruntime")
 
 
 def register(
@@ -36,7 +37,7 @@ def register(
         digest=dataset.digest(),
         recipe=recipe,
         seed=recipe.seed,
-        makers=MAKERS,
+        makers=(*MAKERS, *OF_NETWORKS) if recipe.network else MAKERS,
         training=trained.figures,
         validation=evaluate(
             classifier, dataset.validation, dataset.name, dataset.digest(), "validation", notes

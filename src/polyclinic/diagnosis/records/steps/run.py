@@ -1,7 +1,7 @@
 """The walk through the five steps."""
 
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from polyclinic.diagnosis.records.recipe import RecordRecipe
 from polyclinic.diagnosis.records.steps.prepare import prepare
@@ -11,12 +11,18 @@ from polyclinic.diagnosis.records.steps.trust import fit_trust
 from polyclinic.registry.store import Registry
 from polyclinic.registry.version import ModelVersion
 
+if TYPE_CHECKING:  # torch is for networks alone
+    from polyclinic.learning.train.checkpoint import Epoch
+
 
 class Listener(Protocol):
     """What a person watching a run hears of."""
 
     def step(self, name: str) -> None:
         """A step begins."""
+
+    def epoch(self, epoch: "Epoch") -> None:
+        """An epoch of a network's training is done."""
 
 
 def run(
@@ -30,7 +36,7 @@ def run(
     listen.step("prepare")
     prepared = prepare(recipe, data, folder)
     listen.step("train")
-    trained = train(recipe, prepared.dataset)
+    trained = train(recipe, prepared, listen.epoch)
     listen.step("evaluate")
     model = fit_trust(recipe, prepared, trained)
     listen.step("serve")

@@ -1,6 +1,7 @@
 """Steps 2 and 3: build the recipe's model and fit it; validation decides when to stop."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from polyclinic.diagnosis.records.models.settings import (
     LightGbmSettings,
@@ -8,18 +9,20 @@ from polyclinic.diagnosis.records.models.settings import (
     PrevalenceSettings,
 )
 from polyclinic.diagnosis.records.recipe import RecordRecipe
+from polyclinic.diagnosis.records.steps.prepare import Prepared
 from polyclinic.diagnosis.records.steps.trained import Trained
-from polyclinic.learning.prepare.dataset import Dataset
-from polyclinic.learning.train.checkpoint import Epoch
+
+if TYPE_CHECKING:  # torch is for networks alone
+    from polyclinic.learning.train.checkpoint import Epoch
 
 
 def train(
     recipe: RecordRecipe,
-    dataset: Dataset,
-    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    prepared: Prepared,
+    on_epoch: "Callable[[Epoch], None]" = lambda epoch: None,
 ) -> Trained:
     """The recipe's model, fitted to the training part; the same recipe and data give the same."""
-    model = recipe.chosen
+    model, dataset = recipe.chosen, prepared.dataset
     if isinstance(model, LightGbmSettings):
         from polyclinic.diagnosis.records.steps.train_trees import train_trees
 
@@ -34,4 +37,4 @@ def train(
         return count(recipe, dataset)
     from polyclinic.diagnosis.records.steps.train_network import train_network
 
-    return train_network(recipe, model, dataset, on_epoch)
+    return train_network(recipe, model, dataset, prepared.encoding, on_epoch)

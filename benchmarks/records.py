@@ -54,6 +54,10 @@ MODELS: dict[str, dict[str, Any]] = {
     "LightGBM, last values": {"features": {"windows": []}},
     "logistic": {"model": {"name": "logistic", "strengths": [1e-4, 1e-3, 1e-2]}},
     "prevalence": {"model": {"name": "prevalence"}},
+    "GRU": {
+        "model": {"name": "recurrent", "cell": "gru", "steps": 48, "width": 64, "dropout": 0.2},
+        "train": {"epochs": 12, "patience": 3, "batch_size": 256, "learning_rate": 0.002},
+    },
 }
 
 

@@ -127,6 +127,38 @@ class HourlyData(_Data):
         return self
 
 
+class TimelineData(_Data):
+    """Timelines of patients, and which conditions each has at the end of the last encounter.
+
+    export: a folder of FHIR bulk NDJSON, or of the CSV tables of MIMIC-III or eICU. A label is true
+    of a patient with a condition of its code, or of one below it, whenever that became known; what
+    a model is given was known by then (`sources.timeline`).
+    fixed: age, sex, and what else is taken as the latest value. measured: values by LOINC, and
+    medications, in rows of an hour or a day (`step`), of which at most `look_back` are read.
+    """
+
+    layout: Literal["timeline"]
+    export: Literal["fhir", "mimic", "eicu"] = "fhir"
+    fixed: tuple[Variable, ...] = ()
+    measured: tuple[Variable, ...] = Field(min_length=1)
+    step: Literal["h", "d"] = "d"
+    look_back: int = Field(default=366, ge=1, le=24 * 90)
+
+    @model_validator(mode="after")
+    def _names_codes_and_conditions(self) -> "TimelineData":
+        if not self.multi_label:
+            raise ValueError("multi_label: a patient may have several conditions; say `true`")
+        if any(label.value is not None or not label.finding for label in self.labels):
+            raise ValueError("labels: each is a finding, which data write as its code")
+        names = [variable.name for variable in (*self.fixed, *self.measured)]
+        if len(set(names)) < len(names):
+            raise ValueError("measured: a name stands there twice")
+        for variable in self.measured:
+            if variable.loinc is None and variable.medication is None:
+                raise ValueError(f"measured: {variable.name} names no LOINC and no medication")
+        return self
+
+
 class FeatureSettings(Frozen):
     """windows: of hourly values, in hours; 0 is all since the stay began.
 
@@ -167,7 +199,7 @@ class RecordRecipe(Frozen):
     kind: Literal["diagnosis.record"]
     licence: str
     seed: int = Field(default=0, ge=0)
-    data: Annotated[TableData | HourlyData, Field(discriminator="layout")]
+    data: Annotated[TableData | HourlyData | TimelineData, Field(discriminator="layout")]
     features: FeatureSettings = FeatureSettings()
     auto: AutoSettings | None = None
     model: ModelSettings | None = None

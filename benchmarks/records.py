@@ -70,6 +70,9 @@ class Silence:
     def epoch(self, epoch: Epoch) -> None:
         """An epoch is done."""
 
+    def trial(self, number: int, loss: float) -> None:
+        """A trial is done."""
+
 
 def read_recipe(path: Path, **changed: object) -> RecordRecipe:
     """A recipe with some of its parts replaced."""

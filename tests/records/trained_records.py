@@ -28,6 +28,9 @@ class Silence:
     def epoch(self, epoch: Epoch) -> None:
         """Nobody listens."""
 
+    def trial(self, number: int, loss: float) -> None:
+        """Nobody listens."""
+
 
 def trained(home: Path, recipe: str, data: Path) -> TrainedRecords:
     parsed = RecordRecipe.model_validate(yaml.safe_load(recipe))

@@ -38,16 +38,24 @@ LABEL_CHECKS: tuple[Check, ...] = (
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """Data that passed the gate, what its features are, and what a reader must know of it."""
+class Checked:
+    """Plausible records that passed the gate, dealt into parts, and what a reader must know."""
 
-    dataset: Dataset
-    encoding: Encoding
+    records: Records
+    parts: Mapping[str, Rows]
     notes: tuple[str, ...]
 
 
-def prepare(recipe: RecordRecipe, data: Path | None, folder: Path) -> Prepared:
-    """Read the data, pass it through the quality gate, and make features of what is left.
+@dataclass(frozen=True)
+class Prepared:
+    """The features of checked records, as a data set of their parts."""
+
+    dataset: Dataset
+    encoding: Encoding
+
+
+def prepare(recipe: RecordRecipe, data: Path | None, folder: Path) -> Checked:
+    """Read the data, and pass it through the quality gate.
 
     The recipe's `path` is relative to its own `folder`. Raises `QualityRefused` naming what is
     wrong with the data.
@@ -63,7 +71,7 @@ def prepare(recipe: RecordRecipe, data: Path | None, folder: Path) -> Prepared:
     report = check(recipe, records, parts)
     report.refuse()
     notes = tuple(f"{issue.where}: {issue.detail}" for issue in report.issues)
-    return make_features(recipe, records.plausible(), parts, notes)
+    return Checked(records.plausible(), parts, notes)
 
 
 def check(recipe: RecordRecipe, records: Records, parts: Mapping[str, Rows]) -> QualityReport:
@@ -73,14 +81,9 @@ def check(recipe: RecordRecipe, records: Records, parts: Mapping[str, Rows]) -> 
     return labels.model_copy(update={"issues": (*found, *labels.issues)})
 
 
-def make_features(
-    recipe: RecordRecipe,
-    records: Records,
-    parts: Mapping[str, Rows],
-    notes: tuple[str, ...] = (),
-) -> Prepared:
+def make_features(recipe: RecordRecipe, records: Records, parts: Mapping[str, Rows]) -> Prepared:
     """The data set of plausible records, its parts as given."""
-    hourly = isinstance(recipe.data, HourlyData)
+    hourly = bool(records.hourly)
     encoding = Encoding(
         fixed=records.fixed,
         hourly=records.hourly,
@@ -90,7 +93,7 @@ def make_features(
         decision_hour=recipe.data.decision_hour if isinstance(recipe.data, HourlyData) else None,
     )
     made = {name: records.examples(rows, encoding) for name, rows in parts.items()}
-    return Prepared(_dataset(recipe, made), encoding, notes)
+    return Prepared(_dataset(recipe, made), encoding)
 
 
 def _dataset(recipe: RecordRecipe, parts: Mapping[str, Part]) -> Dataset:

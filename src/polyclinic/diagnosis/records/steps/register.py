@@ -1,5 +1,7 @@
 """Step 4, second half, and step 5: measure on validation, and store the version to serve."""
 
+from collections.abc import Sequence
+
 from polyclinic.core.prediction import ModelIdentity
 from polyclinic.diagnosis.records.classifier import RecordClassifier
 from polyclinic.diagnosis.records.evaluation import evaluate
@@ -19,13 +21,17 @@ OF_NETWORKS = ("torch", "onnx", "onnxruntime")
 
 
 def register(
-    recipe: RecordRecipe, prepared: Prepared, trained: Trained, model: Model, registry: Registry
+    recipe: RecordRecipe,
+    prepared: Prepared,
+    trained: Trained,
+    model: Model,
+    registry: Registry,
+    notes: Sequence[str],
 ) -> ModelVersion:
     """Measure the model on validation, sign it, and make it the candidate of its name."""
     dataset = prepared.dataset
     unnamed = ModelIdentity(name=recipe.name, version="", digest="")
     classifier = RecordClassifier.of_files(unnamed, dataset.labels, model.spec, model.files)
-    notes = (CHOSEN_HERE, *prepared.notes)
     return register_version(
         registry,
         name=recipe.name,
@@ -40,7 +46,12 @@ def register(
         makers=(*MAKERS, *OF_NETWORKS) if recipe.network else MAKERS,
         training=trained.figures,
         validation=evaluate(
-            classifier, dataset.validation, dataset.name, dataset.digest(), "validation", notes
+            classifier,
+            dataset.validation,
+            dataset.name,
+            dataset.digest(),
+            "validation",
+            (CHOSEN_HERE, *notes),
         ),
         card=recipe.card,
     )

@@ -78,8 +78,11 @@ def _train_records(
     if weights is not None:
         raise InvalidInput("A model of records has no weights to start from.", where="--weights")
     record_recipe = parse_recipe(content, RecordRecipe, str(recipe))
+    if record_recipe.network or record_recipe.auto or record_recipe.tune:
+        _need_torch()
+    epochs = record_recipe.train.epochs if record_recipe.network else None
     with _progress() as progress:
-        return run(record_recipe, data, recipe.parent, open_registry(), _Watcher(progress))
+        return run(record_recipe, data, recipe.parent, open_registry(), _Watcher(progress, epochs))
 
 
 def _progress() -> "Progress":

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+import numpy as np
 import safetensors.numpy
 
 from polyclinic.core.digest import sha256
@@ -14,6 +15,7 @@ from polyclinic.diagnosis.loading import load_version
 from polyclinic.diagnosis.records.evidence import evidence, explanation
 from polyclinic.diagnosis.records.features import Floats
 from polyclinic.diagnosis.records.models import RecordModel, load_model
+from polyclinic.diagnosis.records.models.linear import Doubles
 from polyclinic.diagnosis.records.record import Read, Record, gather, read_record
 from polyclinic.diagnosis.records.spec import KIND, RecordSpec
 from polyclinic.diagnosis.records.usual import USUAL_FILE, UsualSpace
@@ -70,6 +72,19 @@ class RecordClassifier(Answering):
         """Scores of features (n, d), not re-weighted."""
         return self.scores(self._model.logits(x), self._usual.place(x))
 
+    def log_odds(self, x: Floats, label: int) -> Doubles:
+        """The log-odds of a label (n,) against all others, before calibration."""
+        logits = self._model.logits(x)
+        if self.spec.multi_label:
+            return logits[:, label]
+        others = np.delete(logits, label, axis=1)
+        return np.asarray(logits[:, label] - np.logaddexp.reduce(others, axis=1))
+
+    def contributions(self, x: Floats, label: int) -> Doubles:
+        """What each piece of evidence (`Encoding.groups`) adds to a label's log-odds (n, g)."""
+        columns = [group.columns for group in self.spec.encoding.groups]
+        return self._model.contributions(x, label, columns)
+
     def predict(self, items: Sequence[Record], *, explain: bool = False) -> list[Answer]:
         """One answer a record, in order; a record that cannot be read fails alone."""
         answers: dict[int, Answer] = {}
@@ -90,7 +105,6 @@ class RecordClassifier(Answering):
         return [answers[row] for row in range(len(items))]
 
     def _explanation(self, x: Floats, row: int, label: int) -> Explanation:
-        columns = [group.columns for group in self.spec.encoding.groups]
-        contributions = self._model.contributions(x[row : row + 1], label, columns)[0]
+        contributions = self.contributions(x[row : row + 1], label)[0]
         found = evidence(self.spec.encoding, x[row], contributions)
         return explanation(found, self.labels[label], self._model.method)

@@ -14,6 +14,7 @@ from polyclinic.diagnosis.answers import Scores
 from polyclinic.diagnosis.evaluation import measure, read_reference, shift_note
 from polyclinic.diagnosis.records.checks import check_records
 from polyclinic.diagnosis.records.classifier import RecordClassifier
+from polyclinic.diagnosis.records.faithfulness import faithfulness
 from polyclinic.diagnosis.records.parting import parted
 from polyclinic.diagnosis.records.recipe import RecordRecipe
 from polyclinic.diagnosis.records.records import BEFORE, HOURS, Records, one_each
@@ -45,7 +46,7 @@ def evaluate(
     Where an onset is known, metrics that end in `_before_onset` are of the hours before it, those
     in `_after_onset` of the hours after it, of which only patients with an onset have any; and
     alarms are counted a patient-day before it: `alarm_hours` are hours above the deciding
-    threshold, `alarms` the runs of them.
+    threshold, `alarms` the runs of them. What evidence is worth is told by `faithfulness`.
     """
     scores = model.score(part.x)
     resamples = MANY if len(part) < LARGE else FEW
@@ -69,6 +70,7 @@ def evaluate(
             metrics |= {f"{name}_{ending}": value for name, value in group.metrics.items()}
     if HOURS in part.subgroups:
         metrics |= _alarms(model, part, scores, resamples)
+    metrics |= faithfulness(model, part, resamples)
     notes = (*measured.notes, *_worst_group(people, metrics))
     return measured.model_copy(update={"metrics": metrics, "subgroups": people, "notes": notes})
 

@@ -1,7 +1,7 @@
 """The base of every service: health, readiness, metrics, problems, request ids and body limits."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, TypeVar
 
@@ -130,7 +130,7 @@ class BodyLimit:
 
 
 async def while_connected(
-    request: Request, work: Coroutine[Any, Any, Result], body_read: asyncio.Event | None = None
+    request: Request, work: Awaitable[Result], body_read: asyncio.Event | None = None
 ) -> Result:
     """The result of `work`, which is cancelled when the caller leaves.
 

@@ -1,5 +1,6 @@
 """The diagnosis department: pictures and records in, findings out."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Annotated
@@ -16,7 +17,9 @@ from polyclinic.core.settings import Settings
 from polyclinic.diagnosis.records.record import Record
 from polyclinic.registry.store import ModelVersion, Registry
 from polyclinic.service.application import Readiness, Service, create_app, while_connected
-from polyclinic.service.models import REFERENCE, ModelHost
+from polyclinic.service.models import REFERENCE, Item, ModelHost
+from polyclinic.service.patient import PatientDiagnosis, read_patient, together
+from polyclinic.service.patient import request_body as patient_body
 from polyclinic.service.problems import documented
 from polyclinic.service.records import placed, read_records
 from polyclinic.service.records import request_body as records_body
@@ -118,13 +121,8 @@ def create_diagnosis(
         the same; but when only one item was sent, its problem is the answer and gives the status.
         """
         uploads = await read_uploads(request, max_items=settings.max_items)
-        readable = [upload for upload in uploads if isinstance(upload, bytes)]
-        predicted = iter(
-            await while_connected(request, images.predict(model, readable, explain=explain))
-        )
-        return _diagnosis(
-            [next(predicted) if isinstance(item, bytes) else item for item in uploads]
-        )
+        answers = _answered(images, model, uploads, explain)
+        return _diagnosis(await while_connected(request, answers))
 
     @app.post(
         "/v1/diagnosis/record",
@@ -149,14 +147,51 @@ def create_diagnosis(
         cannot be answered fails alone.
         """
         sent = await read_records(request, max_items=settings.max_items)
-        readable = [item for item in sent if isinstance(item, Record)]
-        predicted = iter(
-            await while_connected(request, records.predict(model, readable, explain=explain))
+        answered = await while_connected(request, _answered(records, model, sent, explain))
+        return _diagnosis([placed(answer, index) for index, answer in enumerate(answered)])
+
+    @app.post(
+        "/v1/diagnosis/patient",
+        tags=["diagnosis"],
+        summary="Findings in one patient's pictures and records together",
+        responses=documented(404, 413, 415, 422, 500, 503),
+        openapi_extra={"requestBody": patient_body(settings.max_items)},
+    )
+    async def patient(
+        request: Request,
+        image_model: Annotated[
+            str, Query(pattern=REFERENCE, description="NAME, NAME@alias or NAME@version.")
+        ] = settings.image_model,
+        record_model: Annotated[
+            str, Query(pattern=REFERENCE, description="NAME, NAME@alias or NAME@version.")
+        ] = settings.record_model,
+        explain: Annotated[
+            bool, Query(description="Whether to show, at some cost, what each answer rests on.")
+        ] = False,
+    ) -> PatientDiagnosis:
+        """Say what one patient's pictures and records show, each by its model, and together.
+
+        Of a finding that several answers know the calibrated log-odds are added, as if they were
+        independent given the truth. What cannot be answered has its `problem` among the `answers`.
+        """
+        uploads, sent = await read_patient(request, max_items=settings.max_items)
+        both = asyncio.gather(
+            _answered(images, image_model, uploads, explain),
+            _answered(records, record_model, sent, explain),
         )
-        answers = [next(predicted) if isinstance(item, Record) else item for item in sent]
-        return _diagnosis([placed(answer, index) for index, answer in enumerate(answers)])
+        answers = await while_connected(request, both)
+        return await asyncio.to_thread(together, NOTICE, *answers, registry)
 
     return app
+
+
+async def _answered(
+    host: ModelHost[Item], model: str, items: Sequence[Item | PolyclinicError], explain: bool
+) -> list[Answer]:
+    """One answer an item, in order; what could not be read is its own."""
+    readable = [item for item in items if not isinstance(item, PolyclinicError)]
+    predicted = iter(await host.predict(model, readable, explain=explain))
+    return [item if isinstance(item, PolyclinicError) else next(predicted) for item in items]
 
 
 @contextmanager

@@ -79,10 +79,11 @@ def _parsed(body: io.BytesIO, max_items: int) -> list[Sent]:
     items = content[FIELD]
     if not isinstance(items, list) or not 1 <= len(items) <= max_items:
         raise InvalidInput(f"There must be 1 to {max_items} records.", where=f"/{FIELD}")
-    return [_record(item) for item in items]
+    return [read_item(item) for item in items]
 
 
-def _record(item: Any) -> Sent:
+def read_item(item: Any) -> Sent:
+    """One of the `records`, or what is wrong with it."""
     try:
         return parse_record(item)
     except InvalidInput as error:

@@ -91,10 +91,11 @@ def _from_json(body: io.BytesIO, max_items: int) -> list[Upload]:
         first = error.errors(include_input=False)[0]
         raise InvalidInput(first["msg"], where=place(("body", *first["loc"]))) from None
     body.close()  # before there is a third copy
-    return [_decoded(text, index) for index, text in enumerate(images)]
+    return [decoded(text, index) for index, text in enumerate(images)]
 
 
-def _decoded(text: str, index: int) -> Upload:
+def decoded(text: str, index: int) -> Upload:
+    """The picture at `index` of the `images`, or what is wrong with it."""
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):

@@ -1,0 +1,140 @@
+"""One patient's pictures and records together: each answered by its model, their findings fused."""
+
+import asyncio
+import io
+from collections.abc import Sequence
+from contextlib import aclosing
+from typing import Any
+
+import orjson
+from fastapi import Request
+from pydantic import BaseModel
+
+from polyclinic.core.errors import InvalidInput, PolyclinicError, UnsupportedInput
+from polyclinic.core.model import Answer
+from polyclinic.core.prediction import Prediction
+from polyclinic.core.problem import Problem
+from polyclinic.diagnosis.fusion import FusedFinding, Said, fuse
+from polyclinic.registry.store import Registry
+from polyclinic.service.records import JSON, Sent, placed, read_item
+from polyclinic.service.records import request_body as records_body
+from polyclinic.service.uploads import Upload, decoded
+
+#: What a request may have, and where each answer says that it comes from.
+IMAGES, RECORDS = "images", "records"
+
+
+class Source(BaseModel):
+    """Where in the request an answer's input stands."""
+
+    field: str
+    index: int
+
+
+class PatientAnswer(BaseModel):
+    """What the model says of one picture or record, or why it says nothing."""
+
+    source: Source
+    prediction: Prediction | None = None
+    problem: Problem | None = None
+
+
+class PatientDiagnosis(BaseModel):
+    """Findings by all answers together, and the answers, pictures first, in the request's order."""
+
+    notice: str
+    findings: list[FusedFinding]
+    warnings: list[str]
+    answers: list[PatientAnswer]
+
+
+async def read_patient(request: Request, *, max_items: int) -> tuple[list[Upload], list[Sent]]:
+    """The `images` (base64) and `records` of a request's JSON.
+
+    Raises `UnsupportedInput` for another content type and `InvalidInput` for what cannot be read
+    as a whole.
+    """
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != JSON:
+        raise UnsupportedInput(
+            f"The content type is {media_type or 'not given'}.",
+            where="header Content-Type",
+            remedy=f"Send {JSON}.",
+        )
+    body = io.BytesIO()
+    async with aclosing(request.stream()) as chunks:
+        async for chunk in chunks:
+            body.write(chunk)
+    return await asyncio.to_thread(_parsed, body, max_items)
+
+
+def request_body(max_items: int) -> dict[str, Any]:
+    """The OpenAPI request body of an operation that calls `read_patient`."""
+    body = records_body(max_items)
+    schema = body["content"][JSON]["schema"]
+    picture = {"type": "string", "contentEncoding": "base64"}
+    images = {"type": "array", "items": picture, "minItems": 1, "maxItems": max_items}
+    schema["properties"] = {IMAGES: images, **schema["properties"]}
+    schema["required"] = [IMAGES, RECORDS]
+    body["content"] = {JSON: {"schema": schema}}
+    return body
+
+
+def together(
+    notice: str, images: Sequence[Answer], records: Sequence[Answer], registry: Registry
+) -> PatientDiagnosis:
+    """The response. Raises the first problem where nothing has an answer."""
+    places = [(IMAGES, i) for i in range(len(images))] + [(RECORDS, i) for i in range(len(records))]
+    answers = [*images, *(placed(answer, index) for index, answer in enumerate(records))]
+    problems = [answer for answer in answers if isinstance(answer, PolyclinicError)]
+    if len(problems) == len(answers):
+        raise problems[0]
+    said = [_said(answer, registry) for answer in answers]
+    findings, warnings = fuse(said)
+    return PatientDiagnosis(
+        notice=notice,
+        findings=list(findings),
+        warnings=list(warnings),
+        answers=[
+            PatientAnswer(
+                source=Source(field=field, index=index),
+                prediction=answer if isinstance(answer, Prediction) else None,
+                problem=answer.problem() if isinstance(answer, PolyclinicError) else None,
+            )
+            for (field, index), answer in zip(places, answers, strict=True)
+        ],
+    )
+
+
+def _said(answer: Answer, registry: Registry) -> Said | None:
+    """An answer with the prevalences that its probabilities are for."""
+    if isinstance(answer, PolyclinicError):
+        return None
+    if answer.reweighting is not None:
+        return Said(answer, answer.reweighting.prevalence)
+    model = answer.provenance.model
+    validation = registry.resolve(f"{model.name}@{model.version}").manifest.validation
+    counts = validation.label_counts.items()
+    return Said(answer, {code: count / validation.examples for code, count in counts})
+
+
+def _parsed(body: io.BytesIO, max_items: int) -> tuple[list[Upload], list[Sent]]:
+    try:
+        content = orjson.loads(body.getvalue())
+    except orjson.JSONDecodeError as error:
+        raise InvalidInput(f"This is not JSON: {error}", where="") from None
+    body.close()  # before there is a third copy
+    if not isinstance(content, dict) or content.keys() != {IMAGES, RECORDS}:
+        raise InvalidInput(f"The body must be an object with `{IMAGES}` and `{RECORDS}`.", where="")
+    for field in (IMAGES, RECORDS):
+        items = content[field]
+        if not isinstance(items, list) or not 1 <= len(items) <= max_items:
+            raise InvalidInput(f"There must be 1 to {max_items} {field}.", where=f"/{field}")
+    images = [_picture(item, index) for index, item in enumerate(content[IMAGES])]
+    return images, [read_item(item) for item in content[RECORDS]]
+
+
+def _picture(item: Any, index: int) -> Upload:
+    if not isinstance(item, str):
+        return InvalidInput("A picture must be text in base64.", where=f"/{IMAGES}/{index}")
+    return decoded(item, index)

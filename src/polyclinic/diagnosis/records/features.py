@@ -16,6 +16,9 @@ from polyclinic.core.frozen import Frozen
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
+#: How long a row is: an hour or a day.
+Step = Literal["h", "d"]
+
 #: Of one variable: its value in the row or its latest one; the hours since that was measured; the
 #: latest value less the one measured before it (step); how often it was measured; of what adds up
 #: over hours, such as urine, the total; the latest value less the one that stood at the window's
@@ -44,7 +47,7 @@ class Feature(Frozen):
 
     hours: the window's length; `STAY` reaches back to the stay's start; None where the statistic
     has no window. category: the feature is 1 where the variable is this word, else 0. ago: of
-    `at`, how many rows before the decision.
+    `at`, how many rows before the decision. step: where rows are days, `hours` counts days.
     """
 
     variable: str
@@ -53,15 +56,16 @@ class Feature(Frozen):
     hours: int | None = None
     category: str | None = None
     ago: int | None = None
+    step: Step = "h"
 
     @property
     def window(self) -> str:
         """The window in words."""
         if self.ago is not None:
-            return f"{self.ago} h before" if self.ago else "now"
+            return f"{self.ago} {self.step} before" if self.ago else "now"
         if self.hours is None:
             return ""
-        return "since the stay began" if self.hours == STAY else f"over {self.hours} h"
+        return "since the stay began" if self.hours == STAY else f"over {self.hours} {self.step}"
 
     @property
     def name(self) -> str:
@@ -72,8 +76,15 @@ class Feature(Frozen):
         if self.statistic == "at":
             words += f" {self.window}"
         elif self.statistic != "value":
-            words += f", {self.statistic}" + (f" {self.window}" if self.window else "")
+            statistic = self.statistic.replace("hours", "days" if self.step == "d" else "hours")
+            words += f", {statistic}" + (f" {self.window}" if self.window else "")
         return f"{words} [{self.unit}]" if self.unit else words
+
+    def of_days(self) -> "Feature":
+        """The same feature of rows that are days."""
+        unit = "d" if self.unit == "h" else self.unit.removesuffix("/h")
+        rate = "/d" if self.unit.endswith("/h") else ""
+        return self.model_copy(update={"unit": unit + rate, "step": "d"})
 
 
 class Measured(Protocol):

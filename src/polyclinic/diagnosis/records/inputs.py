@@ -15,6 +15,7 @@ from polyclinic.diagnosis.records.features import (
     Feature,
     Floats,
     Hourly,
+    Step,
     hourly_features,
     last_rows,
 )
@@ -47,6 +48,7 @@ class Encoding(Frozen):
     steps: in place of statistics over windows, the values of so many rows themselves, for networks.
     per: hourly variables that are also taken per unit of a fixed one, such as urine per weight.
     decision_hour: the one hour at which the model answers; None for every hour.
+    step: where rows are days, all that is said of hours is of days.
     """
 
     fixed: tuple[Variable, ...]
@@ -55,6 +57,7 @@ class Encoding(Frozen):
     steps: int = Field(default=0, ge=0)
     per: dict[str, str] = Field(default_factory=dict)
     decision_hour: int | None = Field(default=None, ge=0)
+    step: Step = "h"
 
     @cached_property
     def features(self) -> tuple[Feature, ...]:
@@ -109,7 +112,10 @@ class Encoding(Frozen):
             features, values = last_rows(series, measured, self.steps, row)
         else:
             features, values = hourly_features(series, measured, self.windows, row)
-        hour = Feature(variable="hours since the stay began", statistic="value", unit="h")
+        by = "days" if self.step == "d" else "hours"
+        hour = Feature(variable=f"{by} since the stay began", statistic="value", unit=self.step)
+        if self.step == "d":
+            features = [feature.of_days() for feature in features]
         hours = series.hour[row].astype(np.float32)[:, None]
         return [hour, *features], np.concatenate([hours, values], axis=1)
 

@@ -8,7 +8,7 @@ from polyclinic.core.errors import InvalidInput
 from polyclinic.core.frozen import Frozen
 from polyclinic.core.prediction import Coding, Fraction
 from polyclinic.diagnosis.labels import Label
-from polyclinic.diagnosis.records.features import STAY
+from polyclinic.diagnosis.records.features import STAY, Step
 from polyclinic.diagnosis.records.models.settings import (
     LightGbmSettings,
     LogisticSettings,
@@ -134,15 +134,14 @@ class TimelineData(_Data):
     of a patient with a condition of its code, or of one below it, whenever that became known; what
     a model is given was known by then (`sources.timeline`).
     fixed: age, sex, and what else is taken as the latest value. measured: values by LOINC, and
-    medications, in rows of an hour or a day (`step`), of which at most `look_back` are read.
+    medications, in rows of an hour or a day (`step`).
     """
 
     layout: Literal["timeline"]
     export: Literal["fhir", "mimic", "eicu"] = "fhir"
     fixed: tuple[Variable, ...] = ()
     measured: tuple[Variable, ...] = Field(min_length=1)
-    step: Literal["h", "d"] = "d"
-    look_back: int = Field(default=366, ge=1, le=24 * 90)
+    step: Step = "d"
 
     @model_validator(mode="after")
     def _names_codes_and_conditions(self) -> "TimelineData":

@@ -10,7 +10,7 @@ from polyclinic.core.errors import InvalidInput
 from polyclinic.diagnosis.records.checks import check_records
 from polyclinic.diagnosis.records.inputs import Encoding, Rows
 from polyclinic.diagnosis.records.parting import parted
-from polyclinic.diagnosis.records.recipe import HourlyData, RecordRecipe
+from polyclinic.diagnosis.records.recipe import HourlyData, RecordRecipe, TimelineData
 from polyclinic.diagnosis.records.records import Records
 from polyclinic.diagnosis.records.source import read_records
 from polyclinic.learning.prepare.dataset import Dataset, Part
@@ -91,6 +91,7 @@ def make_features(recipe: RecordRecipe, records: Records, parts: Mapping[str, Ro
         steps=recipe.network.steps if recipe.network else 0,
         per=recipe.features.per if hourly else {},
         decision_hour=recipe.data.decision_hour if isinstance(recipe.data, HourlyData) else None,
+        step=recipe.data.step if isinstance(recipe.data, TimelineData) else "h",
     )
     made = {name: records.examples(rows, encoding) for name, rows in parts.items()}
     return Prepared(_dataset(recipe, made), encoding)

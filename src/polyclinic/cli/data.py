@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from polyclinic.diagnosis.imaging.sources.listing import Source
     from polyclinic.learning.prepare.issues import QualityIssue
+    from polyclinic.learning.prepare.quality import QualityReport
 
 #: So many rows of an issue are printed; JSON has all that it names.
 SHOWN = 10
@@ -85,16 +86,71 @@ def get(
 
 @app.command()
 def check(
-    path: Annotated[Path, typer.Argument(help="An .npz or .csv file, or a folder.")],
+    path: Annotated[
+        Path, typer.Argument(help="Pictures (.npz, .csv, a folder), a table, or a folder of stays.")
+    ],
+    recipe: Annotated[
+        Path | None,
+        typer.Option(help="Of records: the recipe, which holds the column dictionary."),
+    ] = None,
     labels: Annotated[
-        bool, typer.Option("--labels", help="Look for wrong labels too, which takes longer.")
+        bool, typer.Option("--labels", help="Look for wrong labels of pictures too: takes longer.")
     ] = False,
     multi_label: Annotated[
         bool, typer.Option("--multi-label", help="None, one or several labels a picture.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Pass a data set through the quality gate; the exit code is 7 where it is refused."""
+    """Pass a data set through the quality gate; the exit code is 7 where it is refused.
+
+    Records need their recipe, but for a folder with dyn, sta and outc. Rows count from 0.
+    """
+    from rich.markup import escape
+
+    from polyclinic.diagnosis.records.gate import is_stays
+
+    if recipe is not None or is_stays(path):
+        report, source = _check_records(path, recipe), None
+    else:
+        report, source = _check_pictures(path, labels=labels, multi_label=multi_label)
+    if as_json:
+        print_json(report)
+    else:
+        print_table(
+            f"{len(report.issues)} issues from {len(report.checks)} checks",
+            ("severity", "check", "where", "what", "rows or files"),
+            (
+                (
+                    issue.severity,
+                    issue.check,
+                    issue.where,
+                    escape(issue.detail),  # units stand in brackets
+                    _which(issue, source),
+                )
+                for issue in report.issues
+            ),
+        )
+    report.refuse()
+
+
+def _check_records(path: Path, recipe: Path | None) -> "QualityReport":
+    from rich.console import Console
+
+    from polyclinic.diagnosis.records.gate import judge, recipe_of_stays
+    from polyclinic.diagnosis.records.recipe import RecordRecipe
+    from polyclinic.learning.recipe import parse_recipe, read_yaml
+
+    if recipe is None:
+        parsed = recipe_of_stays(path)
+    else:
+        parsed = parse_recipe(read_yaml(recipe), RecordRecipe, str(recipe))
+    with Console(stderr=True).status("Checking"):
+        return judge(path, parsed)
+
+
+def _check_pictures(
+    path: Path, *, labels: bool, multi_label: bool
+) -> "tuple[QualityReport, Source]":
     from polyclinic.diagnosis.imaging.source import read_source
     from polyclinic.learning.prepare.label_errors import suspect_labels
     from polyclinic.learning.prepare.quality import CHECKS, check_quality
@@ -103,19 +159,7 @@ def check(
         source = read_source(path, multi_label=multi_label, progress=progress)
     checks = (*CHECKS, suspect_labels) if labels else CHECKS
     report = check_quality(source.dataset, checks)
-    report = report.model_copy(update={"issues": (*source.issues, *report.issues)})
-    if as_json:
-        print_json(report)
-    else:
-        print_table(
-            f"{len(report.issues)} issues from {len(report.checks)} checks",
-            ("severity", "check", "where", "what", "rows or files"),
-            (
-                (issue.severity, issue.check, issue.where, issue.detail, _which(issue, source))
-                for issue in report.issues
-            ),
-        )
-    report.refuse()
+    return report.model_copy(update={"issues": (*source.issues, *report.issues)}), source
 
 
 @contextmanager
@@ -129,10 +173,10 @@ def _reading() -> "Iterator[Callable[[int, int], None]]":
         yield lambda done, files: bars.update(task, completed=done, total=files)
 
 
-def _which(issue: "QualityIssue", source: "Source") -> str:
+def _which(issue: "QualityIssue", source: "Source | None") -> str:
     """The first of the issue's files, or where the source has none, of its rows."""
     shown = issue.rows[:SHOWN]
-    files = source.files.get(issue.part)
+    files = source.files.get(issue.part) if source else None
     names = [str(row if files is None else files[row]) for row in shown]
     more = [f"and {len(issue.rows) - SHOWN} more"] if len(issue.rows) > SHOWN else []
     of_part = f"{issue.part}: " if issue.part != issue.where and names else ""

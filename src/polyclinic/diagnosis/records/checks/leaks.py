@@ -1,4 +1,4 @@
-"""Checks of the quality gate that are of records: of their columns, their times and their leaks."""
+"""Columns that tell the label, or what is only known afterwards."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,11 +10,8 @@ from polyclinic.diagnosis.records.records import Records
 from polyclinic.diagnosis.records.variables import Variable
 from polyclinic.learning.evaluate.metrics import auc
 from polyclinic.learning.labels import Labels, multi_label, truth
-from polyclinic.learning.prepare.issues import QualityIssue, Severity, issue
+from polyclinic.learning.prepare.issues import QualityIssue, issue
 
-#: More implausible values than this share of a column are no slips: its unit is wrong, or it is
-#: another column.
-SLIPS = 0.02
 #: A single column that ranks the examples this well is the label in other words.
 COPY_AUC = 0.995
 #: Below so many examples with it known, of each label, a column may tell the label by chance.
@@ -27,60 +24,18 @@ MIN_LEADS = 100
 Values = NDArray[np.float32]
 
 
-def check_records(records: Records, train: Rows) -> Iterator[QualityIssue]:
-    """What is wrong with records as they were read; leaks are looked for in `train` alone.
-
-    An `error` names a column that must not be learnt from, or times that cannot be; rows are those
-    of the source's file.
-    """
+def leaks(records: Records, train: Rows) -> Iterator[QualityIssue]:
+    """Leaks, looked for in the training examples alone."""
     inputs = records.inputs
-    yield from _known_afterwards((*records.fixed, *records.hourly))
     at = inputs.fixed[inputs.subject[train]]
-    subjects = records.origin if inputs.hourly is None else None
-    yield from _columns(records.fixed, inputs.fixed, subjects)
     yield from _copies(records.fixed, at, records.y[train])
     if inputs.hourly is None or inputs.row is None:
-        yield from _duplicated_rows(records)
         return
-    values = inputs.hourly.values
-    yield from _columns(records.hourly, values, records.origin)
-    rows = inputs.row[train]
+    values, rows = inputs.hourly.values, inputs.row[train]
     yield from _copies(records.hourly, values[rows], records.y[train])
-    asked = np.unique(inputs.hourly.start[rows])
-    yield from _leads(records.hourly, values, inputs.hourly.start, asked)
-
-
-def _known_afterwards(variables: Sequence[Variable]) -> Iterator[QualityIssue]:
-    """A feature that the dictionary itself says is known only after the decision."""
-    for variable in variables:
-        if variable.known == "after decision":
-            detail = f"{variable.name} is known only after the decision, and cannot be a feature."
-            yield issue("after_decision", "error", variable.name, detail)
-
-
-def _columns(
-    variables: Sequence[Variable], values: Values, origin: Rows | None
-) -> Iterator[QualityIssue]:
-    """Values that cannot be; columns that never vary."""
-    for index, variable in enumerate(variables):
-        column = values[:, index]
-        known = column[~np.isnan(column)]
-        wrong = np.flatnonzero(variable.implausible(column))
-        if wrong.size:
-            many = wrong.size > SLIPS * known.size
-            severity: Severity = "error" if many else "warning"
-            then = "its unit may be wrong, or its column" if many else "taken as missing"
-            detail = (
-                f"{wrong.size} of {known.size} values of {variable.name} lie outside "
-                f"{variable.range}; {then}."
-            )
-            rows = wrong if origin is None else origin[wrong]
-            yield issue("implausible", severity, variable.name, detail, rows)
-        if known.size == 0:
-            yield issue("empty_column", "warning", variable.name, f"{variable.name} is empty.")
-        elif len(values) > 1 and known.size > 1 and known.min() == known.max():
-            detail = f"{variable.name} is {known[0]:g} wherever it is known."
-            yield issue("constant_column", "warning", variable.name, detail)
+    yield from _leads(
+        records.hourly, values, inputs.hourly.start, np.unique(inputs.hourly.start[rows])
+    )
 
 
 def _copies(variables: Sequence[Variable], values: Values, y: Labels) -> Iterator[QualityIssue]:
@@ -148,36 +103,6 @@ def _leads(
                     "later: it is known only after the decision."
                 )
                 yield issue("after_decision", "error", variable.name, detail)
-
-
-def _duplicated_rows(records: Records) -> Iterator[QualityIssue]:
-    """Rows that stand twice: with the same label they count double, with another one is wrong."""
-    fixed = np.ascontiguousarray(records.inputs.fixed + np.float32(0))  # no -0, which is 0
-    _, group = np.unique(fixed.view(f"V{fixed.itemsize * fixed.shape[1]}"), return_inverse=True)
-    group = group.ravel()
-    counts = np.bincount(group)
-    _, label = np.unique(records.y, axis=0, return_inverse=True)
-    _, of_group = np.unique(np.stack([group, label.ravel()]), axis=1, return_index=True)
-    labels = np.bincount(group[of_group])
-    for check, severity, those, detail in (
-        (
-            "conflicting_labels",
-            "error",
-            (counts > 1) & (labels > 1),
-            "rows are alike but have different labels; correct the labels.",
-        ),
-        (
-            "duplicated_rows",
-            "warning",
-            (counts > 1) & (labels == 1),
-            "rows stand there more than once; each counts double.",
-        ),
-    ):
-        rows = np.flatnonzero(those[group])
-        if rows.size:
-            found = f"{rows.size} {detail}"
-            level: Severity = "error" if severity == "error" else "warning"
-            yield issue(check, level, "table", found, records.origin[rows])
 
 
 def _auc(ranked: NDArray[np.float64], y: NDArray[np.int64]) -> float:

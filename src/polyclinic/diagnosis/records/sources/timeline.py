@@ -91,7 +91,8 @@ def _of_reading(report: Report) -> Iterator[QualityIssue]:
     first = {each.check: each for each in reversed(report.issues)}
     for check, times in report.counts.items():
         found = first[check]
-        yield issue(check, "warning", found.where, f"{times:,} times; first: {found.detail}")
+        what = f"{check.replace('_', ' ')}, {times:,} times; first: {found.detail}"
+        yield issue(check, "warning", found.where, what)
 
 
 def _undecided(timeline: Timeline, decisions: pl.DataFrame) -> Iterator[QualityIssue]:

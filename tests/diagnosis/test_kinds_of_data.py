@@ -24,7 +24,7 @@ from polyclinic.core.settings import Settings
 from polyclinic.diagnosis.imaging.classifier import ImageClassifier
 from polyclinic.diagnosis.imaging.evaluation import evaluate_file
 from polyclinic.diagnosis.imaging.recipe import ImageRecipe
-from polyclinic.diagnosis.imaging.shift import site_shift
+from polyclinic.diagnosis.imaging.shift import pictures_shift
 from polyclinic.diagnosis.imaging.steps.run import run
 from polyclinic.learning.recipe import parse_recipe
 from polyclinic.registry.card import model_card
@@ -109,7 +109,7 @@ def test_several_labels_a_picture_are_found_each_on_its_own(tmp_path: Path) -> N
     folder.mkdir()
     for number, picture in enumerate(pictures):
         (folder / f"{number}.png").write_bytes(encode(picture))
-    found = site_shift(registry, version, [folder])
+    found = pictures_shift(registry, version, [folder])
     assert found.estimate is None
     assert not found.alarm
     with pytest.raises(Conflict, match="Several labels"):

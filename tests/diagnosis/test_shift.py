@@ -14,8 +14,9 @@ from polyclinic.core.errors import Conflict, InvalidInput, NotFound
 from polyclinic.core.evaluation import OperatingPoint
 from polyclinic.core.prediction import Coding, Prediction, Reweighting
 from polyclinic.diagnosis.imaging.classifier import ImageClassifier
-from polyclinic.diagnosis.imaging.shift import site_shift
+from polyclinic.diagnosis.imaging.shift import pictures_shift
 from polyclinic.diagnosis.site import Site
+from polyclinic.learning.trust.label_shift import PrevalenceEstimate
 
 LABELS = tuple(Coding(system="urn:test", code=code, display=code) for code in ("none", "spot"))
 
@@ -61,10 +62,11 @@ def test_a_rarer_finding_is_estimated_and_answers_are_marked(
 ) -> None:
     folder = site_of(tmp_path / "site", with_spot=24, without=216)
     (folder / "broken.png").write_bytes(b"text")
-    found = site_shift(trained.registry, trained.version, [folder])
-    assert found.pictures == 240
-    assert list(found.refused) == [str(folder / "broken.png")]
-    assert found.estimate is not None
+    found = pictures_shift(trained.registry, trained.version, [folder])
+    assert (found.inputs, found.what) == (240, "pictures")
+    (note,) = found.notes
+    assert note.startswith(f"{folder / 'broken.png'}: left out: ")
+    assert isinstance(found.estimate, PrevalenceEstimate)
     assert found.alarm
     share = found.estimate.prevalence[1]
     assert share.low <= 0.1 <= share.high
@@ -100,8 +102,8 @@ def test_a_finding_that_a_few_pictures_do_not_show_is_rare_and_not_impossible(
     trained: Trained, tmp_path: Path, method: Literal["em", "bbse"]
 ) -> None:
     folder = site_of(tmp_path / "site", with_spot=0, without=100)
-    found = site_shift(trained.registry, trained.version, [folder], method)
-    assert found.estimate is not None
+    found = pictures_shift(trained.registry, trained.version, [folder], method)
+    assert isinstance(found.estimate, PrevalenceEstimate)
     assert found.estimate.trusted
     here = found.reweighting().prevalence
     spot = trained.version.manifest.labels[1].code
@@ -117,9 +119,9 @@ def test_other_pictures_raise_the_alarm_and_are_never_applied(
     for file in folder.iterdir():
         rng = np.random.default_rng(len(file.name))
         file.write_bytes(encode(rng.integers(0, 256, (16, 16), dtype=np.uint8)))
-    found = site_shift(trained.registry, trained.version, [folder])
+    found = pictures_shift(trained.registry, trained.version, [folder])
     assert found.alarm
-    assert found.estimate is not None
+    assert isinstance(found.estimate, PrevalenceEstimate)
     assert not found.estimate.trusted
     assert found.unfamiliar > 60
     with pytest.raises(Conflict, match="mislead"):
@@ -128,22 +130,22 @@ def test_other_pictures_raise_the_alarm_and_are_never_applied(
 
 def test_a_site_like_the_calibration_raises_no_alarm(trained: Trained, tmp_path: Path) -> None:
     folder = site_of(tmp_path / "site", with_spot=60, without=60)
-    assert not site_shift(trained.registry, trained.version, [folder]).alarm
+    assert not pictures_shift(trained.registry, trained.version, [folder]).alarm
 
 
 def test_too_few_pictures_are_never_applied(trained: Trained, tmp_path: Path) -> None:
     folder = site_of(tmp_path / "site", with_spot=1, without=9)
-    found = site_shift(trained.registry, trained.version, [folder])
+    found = pictures_shift(trained.registry, trained.version, [folder])
     with pytest.raises(Conflict, match="too few"):
         found.reweighting()
 
 
 def test_a_site_without_pictures_is_refused_by_name(trained: Trained, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="no such picture"):
-        site_shift(trained.registry, trained.version, [tmp_path / "absent"])
+        pictures_shift(trained.registry, trained.version, [tmp_path / "absent"])
     (tmp_path / "empty").mkdir()
     with pytest.raises(InvalidInput, match="0 pictures can be read"):
-        site_shift(trained.registry, trained.version, [tmp_path / "empty"])
+        pictures_shift(trained.registry, trained.version, [tmp_path / "empty"])
 
 
 def test_the_command_prints_applies_and_clears(
@@ -175,5 +177,7 @@ def test_the_command_prints_applies_and_clears(
         assert run(app, ["shift", model, "--clear"]).exit_code == 0
         assert trained.registry.reweighting(trained.version) is None
         assert isinstance(run(app, ["shift", model]).exception, InvalidInput)
+        counted = run(app, ["shift", model, str(folder), "--labels"]).exception
+        assert isinstance(counted, InvalidInput)
     finally:
         of_process.settings.cache_clear()

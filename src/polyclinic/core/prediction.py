@@ -76,14 +76,14 @@ class Explanation(Frozen):
 class Reweighting(Frozen):
     """Probabilities re-weighted by Bayes' rule from one prevalence to that of the model's site.
 
-    Both prevalences are by label code. `method` says how the site's was estimated from `examples`
-    unlabelled inputs, and `time` when.
+    Both prevalences are by label code. `method` says how the site's was found from `examples`
+    inputs, estimated without their labels or counted by them, and `time` when.
     Source: Saerens, Latinne and Decaestecker 2002, Neural Computation 14(1), equation 2.4.
     """
 
     source_prevalence: dict[str, Fraction]
     prevalence: dict[str, Fraction]
-    method: Literal["em", "bbse"]
+    method: Literal["em", "bbse", "counted"]
     examples: int
     time: datetime
 

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from polyclinic.core.model import Answer
-    from polyclinic.core.prediction import Prediction
+    from polyclinic.core.prediction import Prediction, Reweighting
     from polyclinic.diagnosis.imaging.classifier import ImageClassifier
+    from polyclinic.diagnosis.records.record import Record
 
 app = typer.Typer(help="Diagnose on this machine.", no_args_is_help=True)
 
@@ -46,28 +47,126 @@ def image(
     answers = _answers(classifier, files, explain=heatmap is not None)
     if heatmap is not None:
         _write_heatmaps(heatmap, files, answers)
+    _tell(str(version), files, answers, classifier.reweighting, as_json=as_json)
+    _fail(answers)
+
+
+@app.command()
+def record(
+    files: Annotated[list[Path], typer.Argument(help="Records, each a JSON file.")],
+    model: Annotated[str | None, typer.Option(help="NAME, NAME@candidate or NAME@VERSION.")] = None,
+    evidence: Annotated[
+        bool, typer.Option("--evidence", help="Rank what each answer rests on.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Findings in patient records. One that cannot be read fails alone; then the exit code is 3."""
+    from polyclinic.core.settings import settings
+    from polyclinic.diagnosis.records.classifier import RecordClassifier
+    from polyclinic.registry.starters import install_starters
+    from polyclinic.registry.store import open_registry
+
+    registry = open_registry()
+    install_starters(registry)
+    version = registry.resolve(model or settings().record_model)
+    classifier = RecordClassifier.load(registry, version)
+    read: dict[int, Record] = {}
+    answers: dict[int, Answer] = {}
+    for row, file in enumerate(files):
+        try:
+            read[row] = _read_record(file)
+        except InvalidInput as error:
+            answers[row] = error
+    answers.update(
+        zip(read, classifier.predict(list(read.values()), explain=evidence), strict=True)
+    )
+    told = [answers[row] for row in range(len(files))]
+    for file, answer in zip(files, told, strict=True):
+        if isinstance(answer, PolyclinicError):
+            answer.where = f"{file}{f' {answer.where}' if answer.where else ''}"
+    _tell(str(version), files, told, classifier.reweighting, as_json=as_json)
+    if evidence and not as_json:
+        for file, answer in zip(files, told, strict=True):
+            if not isinstance(answer, PolyclinicError):
+                _print_evidence(file, answer)
+    _fail(told)
+
+
+def _read_record(file: Path) -> "Record":
+    """The record in a file. Raises `InvalidInput`."""
+    import orjson
+
+    from polyclinic.diagnosis.records.record import parse_record
+
+    try:
+        content = orjson.loads(file.read_bytes())
+    except OSError as error:
+        raise InvalidInput(f"The file cannot be read: {error.strerror}.") from None
+    except orjson.JSONDecodeError as error:
+        raise InvalidInput(f"This is not JSON: {error}.") from None
+    return parse_record(content)
+
+
+def _print_evidence(file: Path, answer: "Prediction") -> None:
+    """What the first finding rests on, the weightiest first."""
+    from base64 import b64decode
+
+    from rich.markup import escape
+
+    from polyclinic.diagnosis.records.evidence import Evidence
+
+    if answer.explanation is None:
+        return
+    found = Evidence.model_validate_json(b64decode(answer.explanation.content))
+    print_table(
+        f"{file}: {answer.explanation.finding.display}, what speaks for it and against",
+        ("evidence", "value", "unit", "window", "direction", "log-odds"),
+        (
+            (
+                escape(piece.name),
+                "unknown" if piece.value is None else f"{piece.value:g}",
+                escape(piece.unit),
+                piece.window,
+                piece.direction,
+                f"{piece.contribution:+.3f}",
+            )
+            for piece in found.pieces
+        ),
+    )
+
+
+def _tell(
+    model: str,
+    files: "Sequence[Path]",
+    answers: "Sequence[Answer]",
+    reweighting: "Reweighting | None",
+    *,
+    as_json: bool,
+) -> None:
+    """Print an answer a file, or its problem."""
+    pairs = list(zip(files, answers, strict=True))
     if as_json:
         results = [
             {"file": file, "problem": answer.problem()}
             if isinstance(answer, PolyclinicError)
             else {"file": file, "prediction": answer}
-            for file, answer in zip(files, answers, strict=True)
+            for file, answer in pairs
         ]
         print_json({"notice": NOTICE, "results": results})
-    else:
-        answered = [
-            (file, answer)
-            for file, answer in zip(files, answers, strict=True)
-            if not isinstance(answer, PolyclinicError)
-        ]
-        columns = ("file", "finding", "probability", "present", "familiarity", "abstains")
-        print_table(str(version), columns, (_row(*pair) for pair in answered))
-        for file, answer in answered:
-            for warning in answer.warnings:
-                say(f"{file}: {warning}")
-        if classifier.reweighting is not None:
-            say(f"Probabilities are re-weighted to this site: {classifier.reweighting.words}.")
-        say(NOTICE)
+        return
+    answered = [(file, each) for file, each in pairs if not isinstance(each, PolyclinicError)]
+    columns = ("file", "finding", "probability", "present", "familiarity", "abstains")
+    print_table(model, columns, (_row(*pair) for pair in answered))
+    for file, answer in answered:
+        for warning in answer.warnings:
+            say(f"{file}: {warning}")
+    if reweighting is not None:
+        say(f"Probabilities are re-weighted to this site: {reweighting.words}.")
+    say(NOTICE)
+
+
+def _fail(answers: "Sequence[Answer]") -> None:
+    """Print what was wrong with each that has no answer, and end with the exit code of that."""
     failed = [answer for answer in answers if isinstance(answer, PolyclinicError)]
     for error in failed:
         print_error(error)

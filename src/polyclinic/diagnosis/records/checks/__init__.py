@@ -20,12 +20,20 @@ from polyclinic.diagnosis.records.records import Records
 from polyclinic.learning.prepare.issues import QualityIssue
 
 #: Of every sheet of values; of hours; of tables.
-_OF_SHEETS = (implausible_values, other_units, swapped_columns, sentinels)
+_OF_SHEETS = (other_units, swapped_columns, sentinels)
 _OF_SERIES = (frozen_series, decimal_slips, shifted_series, repeated_stays)
 #: The names of what is checked.
 CHECKS = tuple(
     each.__name__
-    for each in (known_afterwards, *_OF_SHEETS, *_OF_SERIES, duplicated_rows, shifted_rows, leaks)
+    for each in (
+        known_afterwards,
+        implausible_values,
+        *_OF_SHEETS,
+        *_OF_SERIES,
+        duplicated_rows,
+        shifted_rows,
+        leaks,
+    )
 )
 
 
@@ -36,7 +44,9 @@ def check_records(records: Records, train: Rows) -> Iterator[QualityIssue]:
     the source's file, counted from 0.
     """
     yield from known_afterwards((*records.fixed, *records.hourly))
-    for sheet in sheets(records):
+    for raw in sheets(records):
+        yield from implausible_values(raw)
+        sheet = raw.finite()
         for check in (*_OF_SHEETS, *(_OF_SERIES if sheet.series else ())):
             yield from check(sheet)
         if sheet.name == "table":

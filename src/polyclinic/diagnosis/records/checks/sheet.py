@@ -1,7 +1,7 @@
 """What checks see of records: a sheet of values, which rows belong together, and their places."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +16,9 @@ from polyclinic.learning.prepare.issues import QualityIssue, Severity, issue
 SLIPS = 0.02
 #: What is usual is judged from no fewer groups; of a whole column the median, from fewer.
 MIN_GROUPS, MIN_OF_MEDIAN = 100, 20
+
+#: Nothing that is measured is so large.
+GREATEST = 1e12
 
 Values = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -41,6 +44,12 @@ class Sheet:
         """Whether rows are hours."""
         return self.name == "dyn"
 
+    def finite(self) -> "Sheet":
+        """The same without what is infinite, or so large that sums of it would be."""
+        with np.errstate(invalid="ignore"):
+            values = np.where(np.abs(self.values) < GREATEST, self.values, np.float32(np.nan))
+        return replace(self, values=values)
+
     @cached_property
     def bounds(self) -> Rows:
         """Where each of the g groups begins, and the last one ends (g + 1,)."""
@@ -49,7 +58,7 @@ class Sheet:
     @cached_property
     def medians(self) -> Doubles:
         """The median of each group's finite values (g, v); NaN where there is none."""
-        values = np.where(np.isfinite(self.values), self.values, np.nan).astype(np.float64)
+        values = self.values.astype(np.float64)
         if not self.series:
             return values
         found = np.full((len(self.bounds) - 1, values.shape[1]), np.nan)

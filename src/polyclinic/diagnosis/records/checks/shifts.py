@@ -14,6 +14,8 @@ from polyclinic.learning.prepare.issues import QualityIssue, issue
 LAGS = (0, -1, 1, -2, 2, -3, 3)
 #: A column is compared with so many of those that it goes together with best.
 PARTNERS = 4
+#: In standard deviations: none of some thousand stays differs so by chance.
+SURELY = 4.5
 
 
 class _Way(NamedTuple):
@@ -31,7 +33,7 @@ class _Way(NamedTuple):
 #: Values of one sample are known together: the Jaccard index of their hours.
 _SAMPLES = _Way(high=0.75, low=0.2, least=4)
 #: Vital signs move together: the correlation of their steps from hour to hour.
-_MOVES = _Way(high=0.7, low=0.2, least=30)
+_MOVES = _Way(high=0.6, low=0.2, least=30)
 
 
 def shifted_series(sheet: Sheet) -> Iterator[QualityIssue]:
@@ -114,26 +116,39 @@ class _Pairs:
         """By lag the stays in which a column goes with most of its partners so, and of how many."""
         if not len(partners):
             return
-        still, telling = self._by_stay(i, partners, 0)
+        still, count = self._by_stay(i, partners, 0)
+        telling = count >= self.way.least
         for lag in LAGS[1:]:
             index, _ = self._by_stay(i, partners, lag)
-            off = telling & (still <= self.way.low) & (index >= self.way.high)
+            off = telling & self._off(still, index, count)
             groups = np.flatnonzero(2 * off.sum(axis=1) > telling.sum(axis=1))
             if groups.size:
                 yield lag, groups, int(telling.any(axis=1).sum())
 
-    def _by_stay(self, i: int, partners: Rows, lag: int) -> tuple[Doubles, Mask]:
-        """The index of each stay with each partner (g, p), and whether the stay tells."""
+    def _off(self, still: Doubles, moved: Doubles, count: Doubles) -> Mask:
+        """Where moved columns go together, and unmoved ones do not.
+
+        Of correlations the difference is tested by Fisher's transformation.
+        """
+        low: Mask = (still <= self.way.low) & (moved >= self.way.high)
+        if self._of_samples:
+            return low
+        z = np.arctanh(np.clip(moved, -0.999, 0.999)) - np.arctanh(np.clip(still, -0.999, 0.999))
+        surely: Mask = z * np.sqrt(np.maximum(count - 3, 0) / 2) >= SURELY
+        return surely & (moved >= self.way.high / 1.4)
+
+    def _by_stay(self, i: int, partners: Rows, lag: int) -> tuple[Doubles, Doubles]:
+        """The index of each stay with each partner (g, p), and of how many values it is."""
         x, y = self.data[:, [i]].astype(np.float64), self._moved(partners, lag).astype(np.float64)
         both = np.isfinite(x) & np.isfinite(y)
         if self._of_samples:
             one, other = self._sums(np.isfinite(x)), self._sums(np.isfinite(y))
             common = self._sums(both)
             index = common / np.maximum(one + other - common, 1)
-            return index, np.minimum(one, other) >= self.way.least
+            return index, np.minimum(one, other)
         x, y = np.where(both, x, 0.0), np.where(both, y, 0.0)
         scale = np.sqrt(self._sums(x * x) * self._sums(y * y))
-        return self._sums(x * y) / np.maximum(scale, 1e-12), self._sums(both) >= self.way.least
+        return self._sums(x * y) / np.maximum(scale, 1e-12), self._sums(both)
 
     def _sums(self, values: Doubles | Mask) -> Doubles:
         return np.add.reduceat(values.astype(np.float64), self.sheet.bounds[:-1], axis=0)

@@ -36,7 +36,7 @@ class Spread:
         outside: Mask = self.distance(values) > FENCE
         return outside
 
-    def usual(self, values: Doubles) -> Mask:
-        """Which values lie where most do: within 1.3 times nine tenths of each side."""
-        inside: Mask = self.distance(values) <= 1.3
+    def usual(self, values: Doubles, within: float = 1.3) -> Mask:
+        """Which values lie where most do: within so many times nine tenths of each side."""
+        inside: Mask = self.distance(values) <= within
         return inside

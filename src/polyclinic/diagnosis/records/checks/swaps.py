@@ -12,7 +12,9 @@ from polyclinic.learning.prepare.issues import QualityIssue, issue
 
 #: At most this share of groups has two columns in the other order than the rest.
 REVERSED = 0.05
-MIN_VALUES = 3
+MIN_VALUES = 2
+#: What fits in another place lies well within the fence there.
+FITS = 2.3
 #: Of those with the other order, so many times as many must be swapped as not.
 TAIL = 3
 
@@ -38,7 +40,7 @@ def swapped_columns(sheet: Sheet) -> Iterator[QualityIssue]:
         against = np.sign(apart) == -np.sign(np.median(apart))
         if not 0 < against.sum() <= REVERSED * len(groups):
             continue
-        wrong = against & spreads[j].usual(one) & spreads[i].usual(other)
+        wrong = against & spreads[j].usual(one, FITS) & spreads[i].usual(other, FITS)
         wrong &= Spread.of(apart).unusual(apart)
         # One or two values may be so by chance, unless neither is at home where it stands.
         enough = np.minimum(counts[groups, i], counts[groups, j]) >= MIN_VALUES

@@ -13,7 +13,7 @@ import yaml
 from pydantic import ValidationError
 from trained_records import trained
 
-from polyclinic.clinical.fhir import read_ndjson
+from polyclinic.clinical.fhir import read_bundle, read_ndjson
 from polyclinic.core.prediction import Coding
 from polyclinic.diagnosis.records.classifier import RecordClassifier
 from polyclinic.diagnosis.records.grid import to_grid
@@ -247,6 +247,21 @@ def test_hours_begin_with_the_stay_and_volumes_add_up(tmp_path: Path) -> None:
         [np.nan, 80, np.nan, np.nan], nan_ok=True
     )
     assert inputs.row.tolist() == [3]
+
+
+def test_a_bundle_becomes_the_grid_that_the_export_does(tmp_path: Path) -> None:
+    late = value("late", "2345-7", "2024-03-12T09:00:00Z", 400, "mg/dL")
+    entries = [{"resource": resource} for resource in (*COURSE, late)]
+    content = {"resourceType": "Bundle", "type": "collection", "entry": entries}
+    time = datetime(2024, 3, 11, 9, 30, tzinfo=UTC)
+    timeline = read_bundle(orjson.dumps(content)).timeline
+    decisions = pl.DataFrame({"patient": ["p1"], "time": [time]})
+    asked = to_grid(timeline, decisions, data().fixed, data().measured, "d").inputs
+    learnt = read(tmp_path).inputs
+    assert asked.hourly is not None
+    assert learnt.hourly is not None
+    np.testing.assert_array_equal(asked.fixed, learnt.fixed)
+    np.testing.assert_array_equal(asked.hourly.values, learnt.hourly.values)
 
 
 def test_the_problem_list_names_what_was_listed_by_then(tmp_path: Path) -> None:

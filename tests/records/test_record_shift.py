@@ -150,8 +150,8 @@ def test_hours_of_few_patients_give_a_wide_interval(
 
 
 def test_too_few_of_a_label_are_refused(table_model: TrainedRecords, tmp_path: Path) -> None:
-    path = site_of(tmp_path / "site.csv", malignant=4, benign=92)
-    with pytest.raises(InvalidInput, match="carried by 4 patients"):
+    path = site_of(tmp_path / "site.csv", malignant=2, benign=92)
+    with pytest.raises(InvalidInput, match="carried by 2 patients"):
         records_shift(table_model.registry, table_model.version, path, labels=True)
 
 

@@ -44,6 +44,7 @@ def shift(
 ) -> None:
     """Find a site's prevalence, without labels or by them, and say whether anything else changed.
 
+    Records are read as the model's own were; without --labels their labels are not looked at.
     With --apply, predictions are re-weighted to it, and say so; a running service follows within
     seconds. It is refused (exit code 8) where that would mislead: without labels where more than
     prevalence changed, with them where patients who were not counted fare no better.

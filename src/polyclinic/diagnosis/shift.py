@@ -46,8 +46,9 @@ class SiteShift:
 
     what: what its inputs are called, "pictures" or "records"; inputs: how many were compared.
     alarm_p_value: whether they differ at all from the held-out ones. estimate: of prevalence; None
-    for labels that do not exclude each other. minimum_error: for two labels, what the shape of the
-    site's scores alone suggests. notes: what was left out or is odd, and where.
+    for labels that do not exclude each other. minimum_error: of two labels that are not counted,
+    what the shape of the site's scores alone suggests. notes: what was left out or is odd, and
+    where.
     """
 
     labels: tuple[Coding, ...]
@@ -154,7 +155,7 @@ def site_shift(
         if isinstance(estimate, PrevalenceEstimate)
         else reference.p_value(scores.features),
         estimate=estimate,
-        minimum_error=_minimum_error(model.labels, spec, scores.logits),
+        minimum_error=None if counted else _minimum_error(model.labels, spec, scores.logits),
         notes=tuple(notes),
     )
 

@@ -22,9 +22,11 @@ from polyclinic.learning.trust.label_shift import RESAMPLES, reweight
 
 Floats = NDArray[np.float64]
 
+#: So many at the most: each fold has patients of every label.
 FOLDS = 5
-#: A label that fewer patients have is not counted: a bootstrap of them tells too little.
-MIN_PATIENTS = FOLDS
+#: A label that fewer patients have is not counted: there is too little to try it out on. With this
+#: many, 20 labelled stays of another hospital helped the others (`benchmarks/recalibration.py`).
+MIN_PATIENTS = 3
 
 
 class CountedPrevalence(Frozen):
@@ -88,7 +90,8 @@ def count_prevalence(
         )
     truth = np.eye(k)[y]
     reweighted = np.empty_like(probabilities)
-    fractions = {f"fold {fold}": 1 / FOLDS for fold in range(FOLDS)}
+    folds = min(FOLDS, *carriers)
+    fractions = {f"fold {fold}": 1 / folds for fold in range(folds)}
     for rows in split(y, fractions, patient, seed).values():
         here = succession(truth.sum(axis=0) - truth[rows].sum(axis=0))
         reweighted[rows] = reweight(probabilities[rows], source_prevalence, here)

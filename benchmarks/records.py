@@ -1,10 +1,10 @@
 """Diagnosis from records: hourly stays in folds, another hospital, a plain table.
 
-    python benchmarks/records.py aki COHORT SEED[,SEED ...] [MODEL ...]
+    python benchmarks/records.py folds RECIPE COHORT SEED[,SEED ...] [MODEL ...]
     python benchmarks/records.py other RECIPE DATA [OTHER ...]
     python benchmarks/records.py serve RECIPE COHORT
 
-`aki` deals the stays into five folds by each seed, and trains on the others: of these a part
+`folds` deals the stays into five folds by each seed, and trains on the others: of these a part
 decides when to stop and calibrates, and the fold is scored. The predictions of all folds are scored
 together, with intervals by bootstrap over stays. `other` trains each model by the recipe's own
 parts, and measures it on validation and on other data; the test part stays shut. `serve` times
@@ -46,7 +46,6 @@ from polyclinic.learning.trust.shift_alarm import ShiftReference
 from polyclinic.registry.store import Registry, open_registry
 from polyclinic.registry.version import ModelVersion
 
-RECIPES = Path(__file__).parents[1] / "recipes"
 FOLDS = 5
 #: What of a recipe is changed; the last values come with the hours since and the step before.
 MODELS: dict[str, dict[str, Any]] = {
@@ -148,9 +147,9 @@ def figures(all_folds: dict[str, NDArray[Any]], resamples: int = 200) -> dict[st
     }
 
 
-def aki(cohort: Path, seeds: list[int], names: list[str]) -> None:
+def in_folds(path: Path, cohort: Path, seeds: list[int], names: list[str]) -> None:
     """Five folds by stay, dealt out by each seed, of each of the named models."""
-    recipes = {name: read_recipe(RECIPES / "aki.yaml", **MODELS[name]) for name in names}
+    recipes = {name: read_recipe(path, **MODELS[name]) for name in names}
     records = read_records(cohort, recipes[names[0]].data).plausible()
     for seed in seeds:
         scores: dict[str, list[dict[str, NDArray[Any]]]] = {name: [] for name in names}
@@ -266,9 +265,10 @@ def serve(path: Path, cohort: Path) -> None:
 def main() -> None:
     """Run what the command line names."""
     what, *places = sys.argv[1:]
-    if what == "aki":
-        cohort, seeds, *names = places
-        aki(Path(cohort), [int(seed) for seed in seeds.split(",")], names or list(MODELS))
+    if what == "folds":
+        recipe, cohort, seeds, *names = places
+        dealt = [int(seed) for seed in seeds.split(",")]
+        in_folds(Path(recipe), Path(cohort), dealt, names or list(MODELS))
     elif what == "serve":
         serve(Path(places[0]), Path(places[1]))
     else:

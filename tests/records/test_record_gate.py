@@ -9,6 +9,8 @@ import yaml
 from patient_records import STAYS_RECIPE, TABLE_RECIPE, lumps, write_stays
 
 from polyclinic.core.errors import InvalidInput, QualityRefused
+from polyclinic.diagnosis.records.checks import check_records
+from polyclinic.diagnosis.records.gate import judge, recipe_of_stays
 from polyclinic.diagnosis.records.parting import parted
 from polyclinic.diagnosis.records.recipe import RecordRecipe
 from polyclinic.diagnosis.records.source import read_records
@@ -171,3 +173,131 @@ def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
     lumps().drop("size").write_csv(path)
     with pytest.raises(InvalidInput, match="size"):
         prepare(recipe_of(TABLE_RECIPE), path, tmp_path)
+
+
+def spoil(folder: Path, **columns: object) -> Path:
+    dyn = pl.read_parquet(folder / "dyn.parquet")
+    dyn.with_columns(**columns).write_parquet(folder / "dyn.parquet")
+    return folder
+
+
+def spoilt_rows(folder: Path, column: str, *stays: int) -> tuple[int, ...]:
+    dyn = pl.read_parquet(folder / "dyn.parquet")
+    here = pl.col("stay_id").is_in(stays) & pl.col(column).is_not_null()
+    return tuple(dyn.select(here.arg_true()).to_series().to_list())
+
+
+def vary(folder: Path, middle: float, width: float) -> pl.Series:
+    """Values about a level of each stay's own, of which two thirds lie within `width`."""
+    stay = pl.read_parquet(folder / "dyn.parquet")["stay_id"].to_numpy()
+    rng = np.random.default_rng(1)
+    level = rng.normal(middle, width, stay.max() + 1)
+    return pl.Series(rng.normal(level[stay], width / 2))
+
+
+def when(stays: list[int], then: pl.Expr, column: str) -> pl.Expr:
+    return pl.when(pl.col("stay_id").is_in(stays)).then(then).otherwise(column)
+
+
+def test_another_unit_in_some_stays_is_named_with_their_rows(tmp_path: Path) -> None:
+    folder = write_stays(tmp_path / "stays")
+    spoil(folder, glu=vary(folder, 140, 12))
+    spoil(folder, glu=when([5, 9], pl.col("glu") / 18.0156, "glu"))
+    found = issues(recipe_of(STAYS_RECIPE), folder)["wrong_unit"]
+    assert (found.where, found.severity) == ("glu", "warning")
+    assert "in mmol/L" in found.detail
+    assert found.rows == spoilt_rows(folder, "glu", 5, 9)
+
+
+def test_another_unit_of_a_whole_column_is_refused(tmp_path: Path) -> None:
+    folder = write_stays(tmp_path / "stays")
+    spoil(folder, glu=7 + pl.int_range(pl.len()) % 9 * 0.3)
+    assert "its values look as if in mmol/L" in refused(recipe_of(STAYS_RECIPE), folder)
+
+
+def test_swapped_columns_are_named_with_their_rows(tmp_path: Path) -> None:
+    folder = write_stays(tmp_path / "stays")
+    high, low = vary(folder, 120, 8), vary(folder, 60, 5)
+    spoil(
+        folder,
+        sbp=pl.when(pl.col("stay_id") == 7).then(low).otherwise(high),
+        dbp=pl.when(pl.col("stay_id") == 7).then(high).otherwise(low),
+    )
+    found = issues(recipe_of(STAYS_RECIPE), folder)["swapped_columns"]
+    assert "dbp and sbp" in found.detail
+    assert found.rows == spoilt_rows(folder, "sbp", 7)
+
+
+def test_a_column_late_in_one_stay_is_named_with_its_rows(tmp_path: Path) -> None:
+    folder = write_stays(tmp_path / "stays")
+    sample = pl.when(pl.int_range(pl.len()).over("stay_id") % 4 == 1)
+    chemistry = {
+        name: sample.then(base + pl.int_range(pl.len()) % 5)
+        for name, base in (("na", 138), ("cl", 103), ("bun", 15))
+    }
+    spoil(folder, **chemistry)
+    late = pl.col("bun").shift().over("stay_id")
+    spoil(folder, bun=when([30], late, "bun"))
+    found = issues(recipe_of(STAYS_RECIPE), folder)["shifted_column"]
+    assert (found.where, found.rows) == ("bun", spoilt_rows(folder, "bun", 30))
+
+
+def test_a_frozen_sensor_is_named_with_its_rows(tmp_path: Path) -> None:
+    folder = write_stays(tmp_path / "stays")
+    dyn = pl.read_parquet(folder / "dyn.parquet")
+    longest = dyn.group_by("stay_id").len().filter(pl.col("len") >= 25)["stay_id"].min()
+    spoil(folder, hr=when([longest], pl.lit(81.0), "hr"))
+    found = issues(recipe_of(STAYS_RECIPE), folder)["frozen"]
+    assert (found.where, found.rows) == ("hr", spoilt_rows(folder, "hr", longest))
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.002])
+def test_a_stay_under_two_ids_is_refused_with_its_rows(tmp_path: Path, noise: float) -> None:
+    folder = write_stays(tmp_path / "stays")
+    rng = np.random.default_rng(0)
+    n = len(pl.read_parquet(folder / "dyn.parquet"))
+    more = {name: pl.Series(rng.normal(100, 9, n)) for name in ("map", "sbp", "na", "cl", "glu")}
+    spoil(folder, **more)
+    for name in ("dyn", "sta", "outc"):
+        table = pl.read_parquet(folder / f"{name}.parquet")
+        again = table.filter(pl.col("stay_id") == 3).with_columns(pl.col("stay_id") + 900)
+        if name == "dyn":
+            again = again.with_columns(pl.col(*more, "hr", "crea") * (1 + noise))
+        pl.concat([table, again]).write_parquet(folder / f"{name}.parquet")
+    found = issues(recipe_of(STAYS_RECIPE), folder)["repeated_stays"]
+    assert found.rows == spoilt_rows(folder, "hr", 3, 903)
+
+
+def test_what_stands_for_a_missing_value_and_lost_points_are_named(tmp_path: Path) -> None:
+    folder = write_stays(tmp_path / "stays")
+    row = pl.int_range(pl.len())
+    spoil(folder, glu=pl.when(row.is_in([40, 50, 60])).then(999.0).otherwise(120 + row % 30))
+    spoil(folder, na=pl.when(row == 45).then(13.9).otherwise(139 + row % 3 * 0.1))
+    records = read_records(folder, recipe_of(STAYS_RECIPE).data)
+    found = {each.check: each for each in check_records(records, np.arange(len(records.y)))}
+    assert (found["sentinel"].where, found["sentinel"].rows) == ("glu", (40, 50, 60))
+    assert found["implausible"].rows == (45,)
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 400), (100, 250)])
+def test_a_column_one_row_too_low_is_refused_with_its_rows(
+    tmp_path: Path, first: int, last: int
+) -> None:
+    low = pl.col("size").shift().fill_null(20.0) * 3.1
+    here = pl.int_range(pl.len()).is_between(first, last - 1)
+    right = pl.col("size") * 3.1
+    path = written(tmp_path, girth=pl.when(here).then(low).otherwise(right))
+    found = issues(recipe_of(TABLE_RECIPE, "{name: girth}"), path)["shifted_column"]
+    assert found.severity == "error"
+    assert "girth" in found.detail or "size" in found.detail
+    assert set(found.rows) <= set(range(first, last))
+    assert len(found.rows) >= 0.8 * (last - first)
+
+
+def test_real_cohorts_are_passed(shared_data: Path) -> None:
+    """What is told of them is true of them: heights in inches, rates of nought, stuck monitors."""
+    folder = shared_data / "icu" / "mortality24" / "eicu_demo"
+    report = judge(folder, recipe_of_stays(folder))
+    assert report.errors == ()
+    of_values = {each.check for each in report.issues if each.part in ("dyn", "sta")}
+    assert of_values <= {"implausible", "wrong_unit", "sentinel", "decimal_slip"}

@@ -24,7 +24,7 @@ lint: .venv/.develop
 	touch $@
 
 .venv/.develop: .venv/bin/pip pyproject.toml constraints.txt
-	$(BIN)/pip install --disable-pip-version-check -c constraints.txt -e '.[train,scale,dev]'
+	$(BIN)/pip install --disable-pip-version-check -c constraints.txt -e '.[train,notes,scale,dev]'
 	touch $@ .venv/.serve
 
 clean:

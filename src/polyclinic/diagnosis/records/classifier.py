@@ -1,6 +1,7 @@
 """A served model of records: records in, predictions out, without torch or scikit-learn."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -16,7 +17,10 @@ from polyclinic.diagnosis.records.evidence import evidence, explanation
 from polyclinic.diagnosis.records.features import Floats
 from polyclinic.diagnosis.records.models import RecordModel, load_model
 from polyclinic.diagnosis.records.models.linear import Doubles
+from polyclinic.diagnosis.records.notes.encoder import Encoder
+from polyclinic.diagnosis.records.notes.said import Said, said
 from polyclinic.diagnosis.records.record import Read, Record, gather, read_record
+from polyclinic.diagnosis.records.records import Records
 from polyclinic.diagnosis.records.spec import KIND, RecordSpec
 from polyclinic.diagnosis.records.usual import USUAL_FILE, UsualSpace
 from polyclinic.learning.trust.familiarity import FamiliarityModel
@@ -36,11 +40,13 @@ class RecordClassifier(Answering):
         usual: UsualSpace,
         familiarity: FamiliarityModel,
         reweighting: Reweighting | None = None,
+        encoder: Encoder | None = None,
     ) -> None:
         super().__init__(identity, labels, spec, familiarity, reweighting, what="record")
         self.spec = spec
         self._model = model
         self._usual = usual
+        self._encoder = encoder
 
     @classmethod
     def load(cls, registry: Registry, version: ModelVersion) -> "RecordClassifier":
@@ -66,6 +72,7 @@ class RecordClassifier(Answering):
             UsualSpace.from_arrays(safetensors.numpy.load(files[USUAL_FILE]), features),
             FamiliarityModel.from_arrays(safetensors.numpy.load(files[FAMILIARITY_FILE])),
             reweighting,
+            Encoder(files) if spec.encoding.notes else None,
         )
 
     def score(self, x: Floats) -> Scores:
@@ -85,6 +92,10 @@ class RecordClassifier(Answering):
         columns = [group.columns for group in self.spec.encoding.groups]
         return self._model.contributions(x, label, columns)
 
+    def embedded(self, records: Records) -> Records:
+        """Records with embeddings of their texts, where the model reads any."""
+        return records.embedded(self._encoder)
+
     def predict(self, items: Sequence[Record], *, explain: bool = False) -> list[Answer]:
         """One answer a record, in order; a record that cannot be read fails alone."""
         answers: dict[int, Answer] = {}
@@ -95,16 +106,32 @@ class RecordClassifier(Answering):
             except PolyclinicError as error:
                 answers[row] = error
         if read:
-            x = self.spec.encoding.encode(gather(list(read.values())))
+            inputs = gather(list(read.values()))
+            if self._encoder is not None:
+                texts = [each.texts for each in read.values()]
+                inputs = replace(inputs, notes=self._encoder.notes(texts))
+            x = self.spec.encoding.encode(inputs)
             digests = [sha256(items[row].model_dump_json().encode()) for row in read]
-            by_row = partial(self._explanation, x) if explain else None
+            by_row = partial(self._explanation, x, list(read.values())) if explain else None
             told = [each.warnings for each in read.values()]
             answers |= zip(
                 read, self.predictions(self.score(x), digests, by_row, told), strict=True
             )
         return [answers[row] for row in range(len(items))]
 
-    def _explanation(self, x: Floats, row: int, label: int) -> Explanation:
+    def _explanation(self, x: Floats, read: Sequence[Read], row: int, label: int) -> Explanation:
         contributions = self.contributions(x[row : row + 1], label)[0]
-        found = evidence(self.spec.encoding, x[row], contributions)
+        sentences = self._said(x[row], read[row].texts, label)
+        found = evidence(self.spec.encoding, x[row], contributions, sentences)
         return explanation(found, self.labels[label], self._model.method)
+
+    def _said(self, x: Floats, texts: Sequence[str], label: int) -> list[Said]:
+        if self._encoder is None:
+            return []
+        encoding = self.spec.encoding
+        columns = {group.feature.variable: group.columns for group in encoding.groups}
+        notes = [
+            (note.name, text, columns[note.name])
+            for note, text in zip(encoding.notes, texts, strict=True)
+        ]
+        return list(said(self._encoder, notes, x, lambda changed: self.log_odds(changed, label)))

@@ -127,7 +127,7 @@ def evaluate_file(registry: Registry, version: ModelVersion, path: Path, by: str
     model = RecordClassifier.load(registry, version)
     recipe = parse_recipe(yaml.safe_load(manifest.recipe), RecordRecipe, str(version))
     found = read_records(path, recipe.data)
-    records, encoding = found.plausible(), model.spec.encoding
+    records, encoding = model.embedded(found.plausible()), model.spec.encoding
     everything = np.arange(len(records.y))
     test = _own_test(records, recipe, manifest.data.part_digests)
     if test is not None:

@@ -1,6 +1,7 @@
 """Why: what of a record speaks for a finding and what against, ranked."""
 
 import base64
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ from polyclinic.diagnosis.records.features import Floats
 from polyclinic.diagnosis.records.groups import Group
 from polyclinic.diagnosis.records.inputs import Encoding
 from polyclinic.diagnosis.records.models.linear import Doubles
+from polyclinic.diagnosis.records.notes.said import Said
 
 MEDIA_TYPE = "application/json"
 #: So many pieces of evidence are told; of the rest the sum.
@@ -22,7 +24,8 @@ class Piece(Frozen):
 
     name: in words, with statistic, window and unit. value: as the model saw it, of a series the
     latest of its window; None where it is unknown, which can be evidence too. window: the time that
-    it sums up. contribution: what it adds to the log-odds of the finding before calibration.
+    it sums up. text: of a note the sentence. contribution: what it adds to the log-odds of the
+    finding before calibration.
     """
 
     name: str
@@ -31,6 +34,7 @@ class Piece(Frozen):
     value: float | None
     unit: str
     window: str
+    text: str | None = None
     direction: Literal["for", "against"]
     contribution: float
 
@@ -42,14 +46,25 @@ class Evidence(Frozen):
     rest: float
 
 
-def evidence(encoding: Encoding, x: Floats, contributions: Doubles) -> Evidence:
-    """The evidence in features (d,), given what each of the encoding's groups adds (g,)."""
-    groups = encoding.groups
-    titles = {each.name: each.title for each in (*encoding.fixed, *encoding.hourly)}
-    order = np.argsort(-np.abs(contributions), kind="stable")
-    told = [int(i) for i in order[:TOLD] if contributions[i] != 0]
-    pieces = tuple(_piece(groups[i], titles, x, float(contributions[i])) for i in told)
-    return Evidence(pieces=pieces, rest=float(contributions.sum() - contributions[told].sum()))
+def evidence(
+    encoding: Encoding, x: Floats, contributions: Doubles, sentences: Sequence[Said] = ()
+) -> Evidence:
+    """The evidence in features (d,), given what each of the encoding's groups adds (g,).
+
+    A note's sentences stand in place of its embedding.
+    """
+    every = (*encoding.fixed, *encoding.hourly, *encoding.notes)
+    titles = {each.name: each.title for each in every}
+    spoken = {each.variable for each in sentences}
+    pieces = [
+        _piece(group, titles, x, float(added))
+        for group, added in zip(encoding.groups, contributions, strict=True)
+        if added != 0 and group.feature.variable not in spoken
+    ]
+    pieces += [_sentence(each, titles) for each in sentences if each.contribution != 0]
+    pieces.sort(key=lambda piece: -abs(piece.contribution))
+    told, left = pieces[:TOLD], pieces[TOLD:]
+    return Evidence(pieces=tuple(told), rest=sum(piece.contribution for piece in left))
 
 
 def explanation(found: Evidence, finding: Coding, method: str) -> Explanation:
@@ -76,4 +91,18 @@ def _piece(group: Group, titles: dict[str, str], x: Floats, contribution: float)
         window=group.window,
         direction="for" if contribution > 0 else "against",
         contribution=contribution,
+    )
+
+
+def _sentence(said: Said, titles: dict[str, str]) -> Piece:
+    return Piece(
+        name=f"{titles[said.variable]}, sentence",
+        variable=said.variable,
+        statistic="sentence",
+        value=None,
+        unit="",
+        window="",
+        text=said.text,
+        direction="for" if said.contribution > 0 else "against",
+        contribution=said.contribution,
     )

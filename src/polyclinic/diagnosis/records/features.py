@@ -22,7 +22,8 @@ Step = Literal["h", "d"]
 #: Of one variable: its value in the row or its latest one; the hours since that was measured; the
 #: latest value less the one measured before it (step); how often it was measured; of what adds up
 #: over hours, such as urine, the total; the latest value less the one that stood at the window's
-#: start (change), or less the least within it (rise); what was measured some rows ago (at).
+#: start (change), or less the least within it (rise); what was measured some rows ago (at);
+#: one number of many that stand for a text (embedding).
 Statistic = Literal[
     "value",
     "last",
@@ -36,6 +37,7 @@ Statistic = Literal[
     "change",
     "rise",
     "at",
+    "embedding",
 ]
 
 #: A window that reaches back to the stay's first hour.
@@ -47,7 +49,8 @@ class Feature(Frozen):
 
     hours: the window's length; `STAY` reaches back to the stay's start; None where the statistic
     has no window. category: the feature is 1 where the variable is this word, else 0. ago: of
-    `at`, how many rows before the decision. step: where rows are days, `hours` counts days.
+    `at`, how many rows before the decision. number: which of an embedding's.
+    step: where rows are days, `hours` counts days.
     """
 
     variable: str
@@ -56,6 +59,7 @@ class Feature(Frozen):
     hours: int | None = None
     category: str | None = None
     ago: int | None = None
+    number: int | None = None
     step: Step = "h"
 
     @property
@@ -73,6 +77,8 @@ class Feature(Frozen):
         words = self.variable
         if self.category is not None:
             return f"{words} is {self.category}"
+        if self.statistic == "embedding":
+            return words
         if self.statistic == "at":
             words += f" {self.window}"
         elif self.statistic != "value":

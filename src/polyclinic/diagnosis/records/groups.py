@@ -30,14 +30,19 @@ class Group:
 
 
 def group(features: tuple[Feature, ...]) -> tuple[Group, ...]:
-    """Every feature in a group of its own, but rows of a series together where they are near.
+    """Every feature in a group of its own, but rows of a series together where they are near,
+    and so is all of a text.
 
     How long the stay is belongs to none where there is a series: without it no row has a meaning.
     """
     series = any(feature.statistic == "at" for feature in features)
     groups = []
     together: dict[tuple[str, int], list[int]] = {}
+    notes: dict[str, list[int]] = {}
     for i, feature in enumerate(features):
+        if feature.number is not None:
+            notes.setdefault(feature.variable, []).append(i)
+            continue
         if feature.ago is None:
             alone = not series or not feature.variable.endswith("since the stay began")
             if alone:
@@ -49,4 +54,5 @@ def group(features: tuple[Feature, ...]) -> tuple[Group, ...]:
         first, last = features[some[0]], features[some[-1]]
         window = f"{first.ago} to {last.ago} h before"
         groups.append(Group(last, np.array(some[::-1]), window))
+    groups += [Group(features[some[0]], np.array(some), "") for some in notes.values()]
     return tuple(groups)

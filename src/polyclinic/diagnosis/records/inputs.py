@@ -32,12 +32,14 @@ class Inputs:
     fixed: (m, s) float32, what does not change; a category is the index of its word; NaN where
     missing. subject: (e,) of each moment. hourly: the hourly values of all subjects, one after
     another, and row: (e,) the row at which it is asked; both None for plain tables.
+    notes: (m, t * w) the embeddings of t texts, NaN where there is none.
     """
 
     fixed: Floats
     subject: Rows
     hourly: Hourly | None = None
     row: Rows | None = None
+    notes: Floats | None = None
 
 
 class Encoding(Frozen):
@@ -49,6 +51,7 @@ class Encoding(Frozen):
     per: hourly variables that are also taken per unit of a fixed one, such as urine per weight.
     decision_hour: the one hour at which the model answers; None for every hour.
     step: where rows are days, all that is said of hours is of days.
+    notes: texts, each of which has an embedding of so many numbers (`note_width`).
     """
 
     fixed: tuple[Variable, ...]
@@ -58,6 +61,8 @@ class Encoding(Frozen):
     per: dict[str, str] = Field(default_factory=dict)
     decision_hour: int | None = Field(default=None, ge=0)
     step: Step = "h"
+    notes: tuple[Variable, ...] = ()
+    note_width: int = Field(default=0, ge=0)
 
     @cached_property
     def features(self) -> tuple[Feature, ...]:
@@ -71,6 +76,11 @@ class Encoding(Frozen):
                 np.empty(0, np.int64),
             )
             found += self._of_hours(nothing)[0]
+        found += [
+            Feature(variable=note.name, statistic="embedding", unit="", number=number)
+            for note in self.notes
+            for number in range(self.note_width)
+        ]
         return tuple(found)
 
     @cached_property
@@ -98,9 +108,14 @@ class Encoding(Frozen):
         fixed = np.empty((len(inputs.subject), len(columns)), np.float32)
         for index, column in enumerate(columns):
             fixed[:, index] = column
-        if not self.hourly:
-            return fixed
-        return np.concatenate([fixed, self._of_hours(inputs)[1]], axis=1)
+        parts = [fixed]
+        if self.hourly:
+            parts.append(self._of_hours(inputs)[1])
+        if self.notes:
+            if inputs.notes is None:
+                raise TypeError("The encoding has texts; the inputs have none.")
+            parts.append(inputs.notes[inputs.subject])
+        return np.concatenate(parts, axis=1)
 
     def _of_hours(self, inputs: Inputs) -> tuple[list[Feature], Floats]:
         series, row = inputs.hourly, inputs.row
@@ -151,7 +166,7 @@ class Encoding(Frozen):
 
     @model_validator(mode="after")
     def _fits(self) -> "Encoding":
-        names = [variable.name for variable in (*self.fixed, *self.hourly)]
+        names = [variable.name for variable in (*self.fixed, *self.hourly, *self.notes)]
         if len(set(names)) < len(names):
             raise ValueError("a variable stands there twice")
         hourly, fixed = ({each.name for each in some} for some in (self.hourly, self.fixed))

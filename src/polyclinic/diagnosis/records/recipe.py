@@ -162,10 +162,12 @@ class FeatureSettings(Frozen):
     """windows: of hourly values, in hours; 0 is all since the stay began.
 
     per: hourly variables that are also taken per unit of one that does not change: `urine: weight`.
+    encoder: of texts: `minilm` (`polyclinic data get minilm`), or a folder with a BERT.
     """
 
     windows: tuple[Annotated[int, Field(ge=STAY, le=24 * 30)], ...] = (6, 24, STAY)
     per: dict[str, str] = Field(default_factory=dict)
+    encoder: str | None = None
 
 
 #: What `auto` tries unless told otherwise, the quickest first.
@@ -232,6 +234,14 @@ class RecordRecipe(Frozen):
         tried = self.auto.candidates if self.auto else (self.model,)
         if isinstance(self.data, TableData) and all(isinstance(m, NetworkSettings) for m in tried):
             raise ValueError("model: a network reads series, and a table has none")
+        return self
+
+    @model_validator(mode="after")
+    def _has_an_encoder_of_its_texts(self) -> "RecordRecipe":
+        columns = self.data.columns if isinstance(self.data, TableData) else ()
+        texts = any(each.type == "text" and each.role == "feature" for each in columns)
+        if texts != (self.features.encoder is not None):
+            raise ValueError("features.encoder: tables with a text need one, other data none")
         return self
 
     @model_validator(mode="after")

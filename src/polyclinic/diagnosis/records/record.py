@@ -15,6 +15,7 @@ from polyclinic.core.frozen import Frozen
 from polyclinic.diagnosis.records.features import Floats, Hourly
 from polyclinic.diagnosis.records.inputs import Encoding, Inputs
 from polyclinic.diagnosis.records.models.linear import Doubles
+from polyclinic.diagnosis.records.notes.sentences import MAX_CHARACTERS, MAX_SENTENCES, sentences
 from polyclinic.diagnosis.records.variables import Variable
 
 #: A series reaches over at most so many hours, and so many columns are looked at.
@@ -76,12 +77,14 @@ def parse_record(content: Any) -> Record:
 class Read:
     """A record as the model's numbers, and what a reader must know of it.
 
-    fixed: (s,). hourly: (t, v) from the stay's first hour to the decision, or None.
+    fixed: (s,). hourly: (t, v) from the stay's first hour to the decision, or None. texts: one for
+    each of the encoding's notes, "" where there is none.
     """
 
     fixed: Floats
     hourly: Floats | None
     warnings: tuple[str, ...] = field(default=())
+    texts: tuple[str, ...] = ()
 
 
 def read_record(record: Record, encoding: Encoding) -> Read:
@@ -92,7 +95,8 @@ def read_record(record: Record, encoding: Encoding) -> Read:
     measure what its column holds, or a category has another word.
     """
     warnings: list[str] = []
-    known = {variable.name for variable in (*encoding.fixed, *encoding.hourly)}
+    every = (*encoding.fixed, *encoding.hourly, *encoding.notes)
+    known = {variable.name for variable in every}
     series = record.series
     sent = {*record.values, *(series.values if series else ())}
     if not sent & known:
@@ -110,9 +114,11 @@ def read_record(record: Record, encoding: Encoding) -> Read:
         value = record.values.get(variable.name)
         if value is not None:
             fixed[index] = _fixed_value(variable, value, record.units, warnings)
-    if series is None or not encoding.hourly:
-        return Read(fixed, None, tuple(warnings))
-    return Read(fixed, _hourly_values(series, record.units, encoding, warnings), tuple(warnings))
+    texts = tuple(_text(note, record.values.get(note.name), warnings) for note in encoding.notes)
+    hourly = None
+    if series is not None and encoding.hourly:
+        hourly = _hourly_values(series, record.units, encoding, warnings)
+    return Read(fixed, hourly, tuple(warnings), texts)
 
 
 def gather(read: Sequence[Read]) -> Inputs:
@@ -126,6 +132,19 @@ def gather(read: Sequence[Read]) -> Inputs:
     start = np.cumsum(lengths) - lengths
     series = Hourly(np.concatenate(parts), np.repeat(start, lengths))
     return Inputs(fixed, subject, series, start + lengths - 1)
+
+
+def _text(variable: Variable, value: float | str | None, warnings: list[str]) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise InvalidInput(f"{variable.name} must be a text.", where=f"/values/{variable.name}")
+    if not sentences(value)[1]:
+        warnings.append(
+            f"Of {variable.name} the first {MAX_SENTENCES} sentences were read, within "
+            f"{MAX_CHARACTERS:,} characters."
+        )
+    return value
 
 
 def _fixed_value(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polyclinic.diagnosis.records.inputs import Encoding, Inputs, Rows
+from polyclinic.diagnosis.records.notes.encoder import Encoder
 from polyclinic.diagnosis.records.variables import Variable
 from polyclinic.learning.labels import Labels
 from polyclinic.learning.prepare.dataset import Part
@@ -24,7 +25,8 @@ class Records:
     fixed, hourly: the dictionary of the columns of `inputs`. y: as in `Part`.
     patient: (e,) ids. part: (e,) the part that the source states, "" where it states none.
     origin: where the rows of the table, or the hours of the series, stand in their file; -1 where
-    nothing was recorded of an hour. issues: what reading found.
+    nothing was recorded of an hour. issues: what reading found. notes, texts: the dictionary of the
+    texts of each subject (m, t), "" where there is none.
     """
 
     fixed: tuple[Variable, ...]
@@ -36,6 +38,14 @@ class Records:
     origin: Rows
     subgroups: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
     issues: tuple[QualityIssue, ...] = ()
+    notes: tuple[Variable, ...] = ()
+    texts: tuple[tuple[str, ...], ...] = ()
+
+    def embedded(self, encoder: Encoder | None) -> "Records":
+        """The same records with embeddings of their texts, where they have any."""
+        if encoder is None or not self.notes:
+            return self
+        return replace(self, inputs=replace(self.inputs, notes=encoder.notes(self.texts)))
 
     def plausible(self) -> "Records":
         """The same records with every value that cannot be taken as missing."""
@@ -73,6 +83,9 @@ class Records:
         for array in arrays:
             digest.update(f"{array.dtype.str}{array.shape}".encode())
             digest.update(np.ascontiguousarray(array).data)
+        if self.notes:
+            for subject in subjects.tolist():
+                digest.update(repr(self.texts[subject]).encode())
         return digest.hexdigest()
 
 

@@ -41,7 +41,7 @@ def records_shift(
     recipe = parse_recipe(yaml.safe_load(version.manifest.recipe), RecordRecipe, str(version))
     found = read_records(path, recipe.data)
     everything = np.arange(len(found.y))
-    part = found.plausible().examples(everything, model.spec.encoding)
+    part = model.embedded(found.plausible()).examples(everything, model.spec.encoding)
     each = one_each(part)
     if len(each) < 2:
         raise InvalidInput("Two patients are needed at the least.", where=str(path))

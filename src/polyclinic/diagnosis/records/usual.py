@@ -72,11 +72,11 @@ def fit_usual_space(features: Sequence[Feature], x: Floats) -> UsualSpace:
 
 def _columns(features: Sequence[Feature]) -> NDArray[np.int64]:
     """The columns (c, w) of what is known of each variable, the latest first."""
-    found: dict[tuple[str, str | None], list[int]] = {}
+    found: dict[tuple[str, str | None, int | None], list[int]] = {}
     # Of a series the last row comes last.
     for i, each in reversed(list(enumerate(features))):
-        if each.statistic in ("value", "last", "at"):
-            found.setdefault((each.variable, each.category), []).append(i)
+        if each.statistic in ("value", "last", "at", "embedding"):
+            found.setdefault((each.variable, each.category, each.number), []).append(i)
     longest = max(map(len, found.values()), default=1)
     columns = [some + some[-1:] * (longest - len(some)) for some in found.values()]
     return np.array(columns, np.int64).reshape(len(columns), longest)

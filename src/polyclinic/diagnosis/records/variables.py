@@ -27,12 +27,12 @@ class Variable(Frozen):
     error of the record. categories: the words of a category, in their order. known: whether the
     column is known at the decision time or only afterwards, such as a discharge diagnosis.
     measured: the column that says when this one was measured. adds_up: whether values of hours add
-    up to a total, as those of urine do.
+    up to a total, as those of urine do. A text is read by the recipe's encoder (`notes`).
     """
 
     name: str = Field(min_length=1, max_length=128)
     display: str = ""
-    type: Literal["number", "category"] = "number"
+    type: Literal["number", "category", "text"] = "number"
     unit: str = ""
     loinc: str | None = None
     medication: str | None = None
@@ -73,7 +73,7 @@ class Variable(Frozen):
         if self.unit and unit(self.unit) is None:
             raise ValueError(f"{self.name}: {self.unit!r} is no unit of UCUM")
         if self.role == "feature" and (self.type == "category") != bool(self.categories):
-            raise ValueError(f"{self.name}: a category has its categories, and a number none")
+            raise ValueError(f"{self.name}: a category has its categories, and no other type has")
         if len(set(self.categories)) < len(self.categories):
             raise ValueError(f"{self.name}: a category stands there twice")
         return self

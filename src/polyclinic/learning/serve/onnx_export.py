@@ -16,12 +16,18 @@ from polyclinic.learning.serve.onnx_network import OnnxNetwork
 TOLERANCE = 1e-4
 
 
-def export_onnx(network: nn.Module, examples: NDArray[np.generic], outputs: Sequence[str]) -> bytes:
+def export_onnx(
+    network: nn.Module,
+    examples: NDArray[np.generic],
+    outputs: Sequence[str],
+    free: Sequence[int] = (0,),
+) -> bytes:
     """An ONNX model of `network`, which maps one batch (n, ...) to a tuple of `outputs` (n, ...).
 
-    `examples` (m >= 3, ...) are real inputs. The number of examples in a batch stays free. The ONNX
-    model is run on batches of 1, 2 and all of them, and refused with `IntegrityError` where any
-    output differs from the network's by more than `TOLERANCE` times (1 + its size).
+    `examples` (m >= 3, ...) are real inputs. The dimensions `free`, such as the number of examples
+    in a batch, stay free. The ONNX model is run on batches of 1, 2 and all of them, and refused
+    with `IntegrityError` where any output differs from the network's by more than `TOLERANCE`
+    times (1 + its size).
     """
     network = network.cpu().eval()
     inputs = torch.from_numpy(np.ascontiguousarray(examples))
@@ -36,7 +42,7 @@ def export_onnx(network: nn.Module, examples: NDArray[np.generic], outputs: Sequ
             verbose=False,
             input_names=["inputs"],
             output_names=list(outputs),
-            dynamic_shapes=({0: torch.export.Dim.AUTO},),
+            dynamic_shapes=(dict.fromkeys(free, torch.export.Dim.AUTO),),
         )
     if program is None:
         raise IntegrityError("The exporter gave no model.")

@@ -40,14 +40,17 @@ def read_table(path: Path, data: TableData) -> Records:
     table, y = table[origin], y.drop_nulls()
     if not len(y):
         raise InvalidInput(f"No row has one of the labels {', '.join(written)}.", where=str(path))
-    features = [column for column in data.columns if column.role == "feature"]
-    columns = []
+    told = [column for column in data.columns if column.role == "feature"]
+    features = [column for column in told if column.type != "text"]
+    notes = [column for column in told if column.type == "text"]
+    columns = [np.empty((len(y), 0), np.float32)]
     for variable in features:
         values, found = _values(table[variable.name], variable, origin.to_numpy())
-        columns.append(values)
+        columns.append(values[:, None])
         issues += found
+    for variable in told:
         issues += _measured_later(table, variable, data, origin.to_numpy())
-    fixed = np.stack(columns, axis=1)
+    fixed = np.concatenate(columns, axis=1)
     patient = next((column for column in data.columns if column.role == "patient"), None)
     part = next((column for column in data.columns if column.role == "part"), None)
     rows = np.arange(len(y))
@@ -65,6 +68,10 @@ def read_table(path: Path, data: TableData) -> Records:
         origin=origin.to_numpy().astype(np.int64),
         subgroups=dict(_subgroups(table, data, fixed, features)),
         issues=tuple(issues),
+        notes=tuple(notes),
+        texts=tuple(table.select(each.name for each in notes).fill_null("").rows())
+        if notes
+        else (),
     )
 
 

@@ -1,7 +1,7 @@
 """Step 1: read the data, let no model learn from what is wrong with it, and make features."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from polyclinic.core.errors import InvalidInput
 from polyclinic.diagnosis.records.checks import check_records
 from polyclinic.diagnosis.records.inputs import Encoding, Rows
+from polyclinic.diagnosis.records.notes.encoder import Encoder
 from polyclinic.diagnosis.records.parting import parted
 from polyclinic.diagnosis.records.recipe import HourlyData, RecordRecipe, TimelineData
 from polyclinic.diagnosis.records.records import Records
@@ -39,11 +40,15 @@ LABEL_CHECKS: tuple[Check, ...] = (
 
 @dataclass(frozen=True)
 class Checked:
-    """Plausible records that passed the gate, dealt into parts, and what a reader must know."""
+    """Plausible records that passed the gate, dealt into parts, and what a reader must know.
+
+    encoder: the files that serve the encoder of texts, where there are any.
+    """
 
     records: Records
     parts: Mapping[str, Rows]
     notes: tuple[str, ...]
+    encoder: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,13 @@ def prepare(recipe: RecordRecipe, data: Path | None, folder: Path) -> Checked:
     report = check(recipe, records, parts)
     report.refuse()
     notes = tuple(f"{issue.where}: {issue.detail}" for issue in report.issues)
-    return Checked(records.plausible(), parts, notes)
+    records = records.plausible()
+    if recipe.features.encoder is None:
+        return Checked(records, parts, notes)
+    from polyclinic.diagnosis.records.notes.export import export_encoder, find_encoder
+
+    encoder = export_encoder(find_encoder(recipe.features.encoder, folder))
+    return Checked(records.embedded(Encoder(encoder)), parts, notes, encoder)
 
 
 def check(recipe: RecordRecipe, records: Records, parts: Mapping[str, Rows]) -> QualityReport:
@@ -91,10 +102,17 @@ def make_features(recipe: RecordRecipe, records: Records, parts: Mapping[str, Ro
         steps=recipe.network.steps if recipe.network else 0,
         per=recipe.features.per if hourly else {},
         decision_hour=recipe.data.decision_hour if isinstance(recipe.data, HourlyData) else None,
+        notes=records.notes,
+        note_width=_width(records),
         step=recipe.data.step if isinstance(recipe.data, TimelineData) else "h",
     )
     made = {name: records.examples(rows, encoding) for name, rows in parts.items()}
     return Prepared(_dataset(recipe, made), encoding)
+
+
+def _width(records: Records) -> int:
+    notes = records.inputs.notes
+    return 0 if notes is None else notes.shape[1] // len(records.notes)
 
 
 def _dataset(recipe: RecordRecipe, parts: Mapping[str, Part]) -> Dataset:

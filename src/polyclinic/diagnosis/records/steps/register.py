@@ -18,6 +18,7 @@ from polyclinic.registry.version import ModelVersion
 #: The packages whose versions decide what a training run gives.
 MAKERS = ("polyclinic", "lightgbm", "numpy", "polars", "scikit-learn")
 OF_NETWORKS = ("torch", "onnx", "onnxruntime")
+OF_NOTES = (*OF_NETWORKS, "tokenizers")
 
 
 def register(
@@ -43,7 +44,7 @@ def register(
         digest=dataset.digest(),
         recipe=recipe,
         seed=recipe.seed,
-        makers=(*MAKERS, *OF_NETWORKS) if recipe.network else MAKERS,
+        makers=(*MAKERS, *_beside(recipe)),
         training=trained.figures,
         validation=evaluate(
             classifier,
@@ -55,3 +56,9 @@ def register(
         ),
         card=recipe.card,
     )
+
+
+def _beside(recipe: RecordRecipe) -> tuple[str, ...]:
+    if recipe.features.encoder is not None:
+        return OF_NOTES
+    return OF_NETWORKS if recipe.network else ()

@@ -1,5 +1,6 @@
 """The walk through the five steps."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -51,6 +52,7 @@ def run(
     trained = train(recipe, prepared, listen.epoch)
     listen.step("evaluate")
     model = fit_trust(recipe, prepared, trained)
+    model = replace(model, files={**model.files, **checked.encoder})
     listen.step("serve")
     notes = (*((why,) if why else ()), *checked.notes)
     return register(recipe, prepared, trained, model, registry, notes)

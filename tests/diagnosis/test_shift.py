@@ -168,7 +168,10 @@ def test_the_command_prints_applies_and_clears(
         said = json.loads(told.stdout)
         assert said["estimate"]["examples"] == 240
         assert (said["alarm"], said["trusted"]) == (True, True)
-        assert run(app, ["shift", model, str(folder), "--apply"]).exit_code == 0
+        (folder / "[b]roken.png").write_bytes(b"text")
+        applied = run(app, ["shift", model, str(folder), "--apply"])
+        assert applied.exit_code == 0
+        assert "[b]roken.png" in applied.output
         assert trained.registry.reweighting(trained.version) is not None
         listed = json.loads(run(app, ["models", "list", "--json"]).stdout)
         (mine,) = [each for each in listed if each["digest"] == trained.version.digest]

@@ -99,6 +99,8 @@ def _found(
 
 
 def _print(found: "SiteShift", version: str) -> None:
+    from rich.markup import escape
+
     from polyclinic.learning.trust.counted_prevalence import CountedPrevalence
 
     estimate = found.estimate
@@ -130,7 +132,7 @@ def _print(found: "SiteShift", version: str) -> None:
     if found.unfamiliar:
         say(f"{found.unfamiliar} {found.what} are unlike any that the model knows.")
     for note in found.notes[:20]:
-        say(note)
+        say(escape(note))
     if len(found.notes) > 20:
         say(f"and {len(found.notes) - 20} more")
 
@@ -168,4 +170,4 @@ def _say_gain(counted: "CountedPrevalence") -> None:
     if not counted.helps:
         say("Re-weighting would not help here.")
     elif gain.low <= 0:
-        say("That it helps is not certain from so few patients.")
+        say("Whether it helps is not certain.")

@@ -231,7 +231,9 @@ def test_a_bad_request_is_a_problem_document(
 def test_the_document_tells_what_a_record_is(department: TestClient) -> None:
     document = department.get("/openapi.json").json()
     body = document["paths"]["/v1/diagnosis/record"]["post"]["requestBody"]
-    one = body["content"]["application/json"]["schema"]["properties"]["records"]["items"]["anyOf"]
+    one = body["content"]["application/json"]["schema"]["anyOf"][0]["properties"]["records"][
+        "items"
+    ]["anyOf"]
     assert set(one[0]["properties"]) == {"values", "series", "units"}
 
 

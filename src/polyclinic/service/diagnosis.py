@@ -14,6 +14,7 @@ from polyclinic.core.model import Answer, Model
 from polyclinic.core.prediction import Prediction
 from polyclinic.core.problem import Problem
 from polyclinic.core.settings import Settings
+from polyclinic.diagnosis.records.chart import Chart
 from polyclinic.diagnosis.records.record import Record
 from polyclinic.registry.store import ModelVersion, Registry
 from polyclinic.service.application import Readiness, Service, create_app, while_connected
@@ -51,7 +52,7 @@ class Diagnosis(BaseModel):
     results: list[Predicted | Failed]
 
 
-def load_records(registry: Registry, version: ModelVersion) -> Model[Record]:
+def load_records(registry: Registry, version: ModelVersion) -> Model[Record | Chart]:
     """A model of records. What it needs is imported only by a service that has one."""
     from polyclinic.diagnosis.records.classifier import RecordClassifier
 
@@ -62,14 +63,14 @@ def create_diagnosis(
     registry: Registry,
     settings: Settings,
     load_image_model: Callable[[Registry, ModelVersion], Model[bytes]],
-    load_record_model: Callable[[Registry, ModelVersion], Model[Record]] = load_records,
+    load_record_model: Callable[[Registry, ModelVersion], Model[Record | Chart]] = load_records,
 ) -> Service:
     """The diagnosis department's web application."""
     metrics = Metrics()
     images: ModelHost[bytes] = ModelHost(
         registry, IMAGE, load_image_model, metrics=metrics, settings=settings
     )
-    records: ModelHost[Record] = ModelHost(
+    records: ModelHost[Record | Chart] = ModelHost(
         registry, RECORD, load_record_model, metrics=metrics, settings=settings
     )
 
@@ -143,8 +144,9 @@ def create_diagnosis(
         """Say what each record shows, how sure that is, and whether the model knows its like.
 
         A record has `values`, such as the columns of a table's row, and where the model reads them
-        an hourly `series`, whose last hour is the decision time. As with pictures, a record that
-        cannot be answered fails alone.
+        an hourly `series`, whose last hour is the decision time; or it is a FHIR R4 Bundle, of
+        which the model takes what it knows by LOINC and other codes, as it was known at the
+        decision. As with pictures, a record that cannot be answered fails alone.
         """
         sent = await read_records(request, max_items=settings.max_items)
         answered = await while_connected(request, _answered(records, model, sent, explain))

@@ -70,14 +70,12 @@ async def read_patient(request: Request, *, max_items: int) -> tuple[list[Upload
 
 def request_body(max_items: int) -> dict[str, Any]:
     """The OpenAPI request body of an operation that calls `read_patient`."""
-    body = records_body(max_items)
-    schema = body["content"][JSON]["schema"]
+    schema = records_body(max_items)["content"][JSON]["schema"]["anyOf"][0]
     picture = {"type": "string", "contentEncoding": "base64"}
     images = {"type": "array", "items": picture, "minItems": 1, "maxItems": max_items}
     schema["properties"] = {IMAGES: images, **schema["properties"]}
     schema["required"] = [IMAGES, RECORDS]
-    body["content"] = {JSON: {"schema": schema}}
-    return body
+    return {"required": True, "content": {JSON: {"schema": schema}}}
 
 
 def together(

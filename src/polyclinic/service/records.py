@@ -1,4 +1,4 @@
-"""Records as callers send them: JSON, one or many; one that cannot be read fails alone."""
+"""Records as callers send them: JSON or FHIR, one or many; one that cannot be read fails alone."""
 
 import asyncio
 import io
@@ -11,27 +11,29 @@ from fastapi import Request
 
 from polyclinic.core.errors import InvalidInput, PolyclinicError, UnsupportedInput
 from polyclinic.core.model import Answer
+from polyclinic.diagnosis.records.chart import Chart, parse_chart
 from polyclinic.diagnosis.records.record import Record, parse_record
 
 JSON = "application/json"
+FHIR = "application/fhir+json"
 FIELD = "records"
 
 #: A record, or what was wrong with it alone.
-Sent = Record | PolyclinicError
+Sent = Record | Chart | PolyclinicError
 
 
 async def read_records(request: Request, *, max_items: int) -> Sequence[Sent]:
-    """The `records` of a request's JSON, in order.
+    """The `records` of a request's JSON, in order; or the lone Bundle that is its body.
 
     Raises `UnsupportedInput` for another content type and `InvalidInput` for what cannot be read
     as a whole.
     """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != JSON:
+    if media_type not in (JSON, FHIR):
         raise UnsupportedInput(
             f"The content type is {media_type or 'not given'}.",
             where="header Content-Type",
-            remedy=f"Send {JSON}.",
+            remedy=f"Send {JSON} or {FHIR}.",
         )
     body = io.BytesIO()
     async with aclosing(request.stream()) as chunks:
@@ -51,7 +53,7 @@ def request_body(max_items: int) -> dict[str, Any]:
         "properties": {
             FIELD: {
                 "type": "array",
-                "items": {"anyOf": [one, whatever]},
+                "items": {"anyOf": [one, _AT_A_TIME, _BUNDLE, whatever]},
                 "minItems": 1,
                 "maxItems": max_items,
             }
@@ -59,7 +61,33 @@ def request_body(max_items: int) -> dict[str, Any]:
         "required": [FIELD],
         "additionalProperties": False,
     }
-    return {"required": True, "content": {JSON: {"schema": schema}}}
+    content = {JSON: {"schema": {"anyOf": [schema, _BUNDLE]}}, FHIR: {"schema": _BUNDLE}}
+    return {"required": True, "content": content}
+
+
+#: FHIR R4, section 2.36; its resources are read one by one, and what is wrong with one is told.
+_BUNDLE: dict[str, Any] = {
+    "type": "object",
+    "title": "Bundle",
+    "description": "A FHIR R4 Bundle of one patient, decided at the last thing known.",
+    "properties": {
+        "resourceType": {"const": "Bundle"},
+        "type": {"enum": ["collection", "searchset", "transaction", "batch", "document"]},
+        "entry": {
+            "type": "array",
+            "items": {"type": "object", "properties": {"resource": {"type": "object"}}},
+        },
+    },
+    "required": ["resourceType", "type"],
+}
+_AT_A_TIME: dict[str, Any] = {
+    "type": "object",
+    "title": "BundleAtATime",
+    "description": "A Bundle, and the decision time: what was not known by then is not used.",
+    "properties": {"bundle": _BUNDLE, "at": {"type": "string", "format": "date-time"}},
+    "required": ["bundle"],
+    "additionalProperties": False,
+}
 
 
 def placed(answer: Answer, index: int) -> Answer:
@@ -74,8 +102,13 @@ def _parsed(body: io.BytesIO, max_items: int) -> list[Sent]:
         content = orjson.loads(body.getvalue())
     except orjson.JSONDecodeError as error:
         raise InvalidInput(f"This is not JSON: {error}", where="") from None
+    body.close()  # before there is a third copy
+    if isinstance(content, dict) and "resourceType" in content:
+        return [read_item(content)]
     if not isinstance(content, dict) or content.keys() != {FIELD}:
-        raise InvalidInput(f"The body must be an object with `{FIELD}` alone.", where=f"/{FIELD}")
+        raise InvalidInput(
+            f"The body must be an object with `{FIELD}` alone, or a Bundle.", where=f"/{FIELD}"
+        )
     items = content[FIELD]
     if not isinstance(items, list) or not 1 <= len(items) <= max_items:
         raise InvalidInput(f"There must be 1 to {max_items} records.", where=f"/{FIELD}")
@@ -85,6 +118,17 @@ def _parsed(body: io.BytesIO, max_items: int) -> list[Sent]:
 def read_item(item: Any) -> Sent:
     """One of the `records`, or what is wrong with it."""
     try:
+        if isinstance(item, dict) and "resourceType" in item:
+            return parse_chart(item)
+        if isinstance(item, dict) and "bundle" in item:
+            return _at_a_time(item)
         return parse_record(item)
-    except InvalidInput as error:
+    except PolyclinicError as error:
         return error
+
+
+def _at_a_time(item: dict[str, Any]) -> Chart:
+    at = item.get("at")
+    if item.keys() - {"bundle", "at"} or not (at is None or isinstance(at, str)):
+        raise InvalidInput("A Bundle may stand with its decision time `at` alone.", where="/at")
+    return parse_chart(item["bundle"], at)

@@ -13,6 +13,7 @@ from polyclinic.core.model import Answer
 from polyclinic.core.prediction import Coding, Explanation, ModelIdentity, Reweighting
 from polyclinic.diagnosis.answers import FAMILIARITY_FILE, Answering, Scores
 from polyclinic.diagnosis.loading import load_version
+from polyclinic.diagnosis.records.chart import Chart, read_chart
 from polyclinic.diagnosis.records.evidence import evidence, explanation
 from polyclinic.diagnosis.records.features import Floats
 from polyclinic.diagnosis.records.models import RecordModel, load_model
@@ -96,13 +97,13 @@ class RecordClassifier(Answering):
         """Records with embeddings of their texts, where the model reads any."""
         return records.embedded(self._encoder)
 
-    def predict(self, items: Sequence[Record], *, explain: bool = False) -> list[Answer]:
+    def predict(self, items: Sequence[Record | Chart], *, explain: bool = False) -> list[Answer]:
         """One answer a record, in order; a record that cannot be read fails alone."""
         answers: dict[int, Answer] = {}
         read: dict[int, Read] = {}
         for row, item in enumerate(items):
             try:
-                read[row] = read_record(item, self.spec.encoding)
+                read[row] = self._read(item)
             except PolyclinicError as error:
                 answers[row] = error
         if read:
@@ -111,13 +112,18 @@ class RecordClassifier(Answering):
                 texts = [each.texts for each in read.values()]
                 inputs = replace(inputs, notes=self._encoder.notes(texts))
             x = self.spec.encoding.encode(inputs)
-            digests = [sha256(items[row].model_dump_json().encode()) for row in read]
+            digests = [_digest(items[row]) for row in read]
             by_row = partial(self._explanation, x, list(read.values())) if explain else None
             told = [each.warnings for each in read.values()]
             answers |= zip(
                 read, self.predictions(self.score(x), digests, by_row, told), strict=True
             )
         return [answers[row] for row in range(len(items))]
+
+    def _read(self, item: Record | Chart) -> Read:
+        if isinstance(item, Chart):
+            return read_chart(item, self.spec.encoding, self.labels)
+        return read_record(item, self.spec.encoding)
 
     def _explanation(self, x: Floats, read: Sequence[Read], row: int, label: int) -> Explanation:
         contributions = self.contributions(x[row : row + 1], label)[0]
@@ -135,3 +141,7 @@ class RecordClassifier(Answering):
             for note, text in zip(encoding.notes, texts, strict=True)
         ]
         return list(said(self._encoder, notes, x, lambda changed: self.log_odds(changed, label)))
+
+
+def _digest(item: Record | Chart) -> str:
+    return item.digest if isinstance(item, Chart) else sha256(item.model_dump_json().encode())

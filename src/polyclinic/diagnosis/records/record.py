@@ -164,7 +164,7 @@ def _fixed_value(
     if stated is not None and stated != variable.unit:
         number = _converted(variable, number, stated)
     if variable.implausible(number).any():
-        warnings.append(_left_out(variable, 1))
+        warnings.append(left_out(variable, 1))
         return float("nan")
     return float(number[0])
 
@@ -192,7 +192,7 @@ def _hourly_values(
     low, high = encoding.plausible
     wrong = (numbers < low[:, None]) | (numbers > high[:, None])
     warnings.extend(
-        _left_out(encoding.hourly[index], int(wrong[index].sum()))
+        left_out(encoding.hourly[index], int(wrong[index].sum()))
         for index in np.flatnonzero(wrong.any(axis=1)).tolist()
     )
     values = np.full((last + 1, len(encoding.hourly)), np.nan, np.float32)
@@ -200,7 +200,8 @@ def _hourly_values(
     return values
 
 
-def _left_out(variable: Variable, count: int) -> str:
+def left_out(variable: Variable, count: int) -> str:
+    """The warning that so many values of a variable cannot be."""
     return f"{count} values of {variable.name} lie outside {variable.range} and count as missing."
 
 

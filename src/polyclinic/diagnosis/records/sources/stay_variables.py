@@ -23,8 +23,8 @@ _PLAUSIBLE = {
 FIXED = (
     Variable(name=AGE, display="Age", unit="a", low=0, high=125),
     Variable(name=SEX, display="Sex", type="category", categories=("Female", "Male")),
-    Variable(name="height", display="Body height", unit="cm", low=50, high=260),
-    Variable(name="weight", display="Body weight", unit="kg", low=15, high=500),
+    Variable(name="height", display="Body height", unit="cm", loinc="8302-2", low=50, high=260),
+    Variable(name="weight", display="Body weight", unit="kg", loinc="29463-7", low=15, high=500),
 )
 #: In the order of `clinical.icu.VARIABLES`.
 HOURLY = tuple(

@@ -1,0 +1,192 @@
+"""One patient's FHIR Bundle as a model's input: the timeline, as it was known at the decision."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import orjson
+
+from polyclinic.core.digest import sha256
+from polyclinic.core.errors import InvalidInput
+from polyclinic.core.prediction import Coding
+from polyclinic.diagnosis.records.features import Floats
+from polyclinic.diagnosis.records.inputs import Encoding
+from polyclinic.diagnosis.records.record import Read, left_out
+from polyclinic.diagnosis.records.variables import AGE, SEX, Variable
+
+if TYPE_CHECKING:  # polars takes a second and 100 MB, which a service without Bundles does not pay
+    import polars as pl
+
+    from polyclinic.clinical.report import Report
+    from polyclinic.clinical.timeline import Timeline
+
+#: So many of what could not be read, of each kind, are told with the answer.
+TOLD = 10
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A patient's timeline, when the decision is made, and what a reader must know of the Bundle.
+
+    digest: SHA-256 of the Bundle and the decision time.
+    """
+
+    timeline: "Timeline"
+    decision: datetime
+    warnings: tuple[str, ...]
+    digest: str
+
+
+def parse_chart(bundle: Any, at: str | None = None) -> Chart:
+    """The chart in a FHIR R4 Bundle (JSON, of one patient).
+
+    at: the decision time (ISO 8601, with a zone); without it that of the last thing known by now.
+    What cannot be read of the Bundle is told in `warnings`, the rest is used. Raises `InvalidInput`
+    and `UnsupportedInput` where there is no such Bundle, not one patient, or nothing known by then.
+    """
+    from polyclinic.clinical.fhir import read_bundle
+
+    try:
+        content = orjson.dumps(bundle)
+    except orjson.JSONEncodeError:
+        raise InvalidInput("The Bundle is nested too deeply.", where="/bundle") from None
+    now = datetime.now(UTC)
+    reading = read_bundle(content, received=now, where="bundle")
+    timeline, patients = reading.timeline, len(reading.timeline.patients)
+    if patients != 1:
+        raise InvalidInput(
+            f"The Bundle is of {patients} patients.",
+            where="/bundle",
+            remedy="Send the resources of one patient, each with a reference to the patient.",
+        )
+    decision = _last_known(timeline, now) if at is None else _instant(at)
+    return Chart(
+        timeline,
+        decision,
+        tuple(_unread(reading.report)),
+        sha256(content + decision.isoformat().encode()),
+    )
+
+
+def read_chart(chart: Chart, encoding: Encoding, labels: Sequence[Coding]) -> Read:
+    """The chart in the order and units of the model's variables.
+
+    A value that cannot be, or is in a unit of something else, counts as missing, with a warning.
+    labels: of which it is told which stand on the patient's problem list. Raises `InvalidInput`
+    where nothing of the chart is known to the model.
+    """
+    import polars as pl
+
+    from polyclinic.diagnosis.records.grid import to_grid
+    from polyclinic.diagnosis.records.problems import listed
+
+    timeline = chart.timeline
+    decisions = timeline.patients.select(
+        "patient", time=pl.lit(chart.decision).dt.cast_time_unit("us")
+    )
+    known = timeline.known_at(decisions)
+    grid = to_grid(known, decisions, encoding.fixed, encoding.hourly, encoding.step)
+    warnings = [*chart.warnings, *_of_another_unit(grid.left_out)]
+    warnings += [
+        f"Already on the problem list: {', '.join(words)}."
+        for words in listed(known, decisions, labels)
+        if words
+    ]
+    (fixed,) = _plausible(grid.inputs.fixed, encoding.fixed, warnings)
+    hourly = None
+    if grid.inputs.hourly is not None:
+        rows = _until(grid.inputs.hourly.values, encoding.decision_hour, warnings)
+        hourly = _plausible(rows, encoding.hourly, warnings)
+    texts = tuple(_text(known, note) for note in encoding.notes)
+    measured = hourly is not None and np.isfinite(hourly).any()
+    people = [variable.name not in (AGE, SEX) for variable in encoding.fixed]
+    if not measured and not any(texts) and not np.isfinite(fixed[people]).any():
+        raise InvalidInput(
+            "Nothing in the Bundle that was known at the decision is known to the model.",
+            where="/bundle",
+            remedy=f"It reads {', '.join(_read_by(encoding))}.",
+        )
+    return Read(fixed, hourly, tuple(warnings), texts)
+
+
+def _last_known(timeline: "Timeline", now: datetime) -> datetime:
+    import polars as pl
+
+    last = timeline.events.filter(pl.col("known") <= now)["known"].max()
+    if not isinstance(last, datetime):
+        raise InvalidInput("Nothing in the Bundle has a time by now.", where="/bundle")
+    return last
+
+
+def _instant(text: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput("The decision time is no ISO 8601 time.", where="/at") from None
+    if at.utcoffset() is None:
+        raise InvalidInput(
+            "The decision time has no zone.", where="/at", remedy="Give it one: 2026-01-31T12:00Z."
+        )
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise InvalidInput("The decision time is out of range.", where="/at") from None
+
+
+def _unread(report: "Report") -> Iterator[str]:
+    """What of the Bundle was not read, or is of no code that is known, with its place."""
+    for found in report.issues[:TOLD]:
+        yield f"{found.where}: {found.detail}"
+    if len(report.issues) > TOLD:
+        yield f"And {sum(report.counts.values()) - TOLD:,} more remarks on the Bundle."
+
+
+def _of_another_unit(values: "pl.DataFrame") -> Iterator[str]:
+    for name, unit, source in values.select("variable", "unit", "source").head(TOLD).iter_rows():
+        yield f"{name} in {unit or 'no unit'} was left out ({source})."
+    if len(values) > TOLD:
+        yield f"And {len(values) - TOLD:,} more values in units of something else."
+
+
+def _plausible(values: Floats, variables: Sequence[Variable], warnings: list[str]) -> Floats:
+    """Values (n, v) without those that cannot be."""
+    kept = values.copy()
+    for column, variable in enumerate(variables):
+        wrong = variable.implausible(kept[:, column])
+        if wrong.any():
+            warnings.append(left_out(variable, int(wrong.sum())))
+            kept[wrong, column] = np.nan
+    return kept
+
+
+def _until(values: Floats, decision_hour: int | None, warnings: list[str]) -> Floats:
+    """Rows (t, v) of every hour up to the one at which the model decides, if it is a given one."""
+    if decision_hour is None or len(values) == decision_hour + 1:
+        return values
+    last = len(values) - 1
+    what = "what came later was not read" if last > decision_hour else "later hours count as empty"
+    warnings.append(
+        f"The model decides at hour {decision_hour}; the Bundle ends at {last}: {what}."
+    )
+    rows = np.full((decision_hour + 1, values.shape[1]), np.nan, np.float32)
+    rows[: len(values)] = values[: len(rows)]
+    return rows
+
+
+def _text(known: "Timeline", note: Variable) -> str:
+    """The documents that were known, of the note's own kind where it has a code."""
+    import polars as pl
+
+    documents = known.events.filter(pl.col("kind") == "document", pl.col("text").is_not_null())
+    if note.loinc is not None:
+        documents = documents.filter(pl.col("code") == note.loinc)
+    return "\n".join(documents["text"].to_list())
+
+
+def _read_by(encoding: Encoding) -> Iterator[str]:
+    for variable in (*encoding.fixed, *encoding.hourly):
+        code = variable.medication or (f"LOINC {variable.loinc}" if variable.loinc else "")
+        if code:
+            yield f"{variable.title} ({code})"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from polyclinic.core.model import Answer
     from polyclinic.core.prediction import Prediction, Reweighting
     from polyclinic.diagnosis.imaging.classifier import ImageClassifier
-    from polyclinic.diagnosis.records.record import Record
+    from polyclinic.service.records import Sent
 
 app = typer.Typer(help="Diagnose on this machine.", no_args_is_help=True)
 
@@ -53,7 +53,9 @@ def image(
 
 @app.command()
 def record(
-    files: Annotated[list[Path], typer.Argument(help="Records, each a JSON file.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="Records, each a JSON file as the service takes it.")
+    ],
     model: Annotated[str | None, typer.Option(help="NAME, NAME@candidate or NAME@VERSION.")] = None,
     evidence: Annotated[
         bool, typer.Option("--evidence", help="Rank what each answer rests on.")
@@ -70,17 +72,10 @@ def record(
     install_starters(registry)
     version = registry.resolve(model or settings().record_model)
     classifier = RecordClassifier.load(registry, version)
-    read: dict[int, Record] = {}
-    answers: dict[int, Answer] = {}
-    for row, file in enumerate(files):
-        try:
-            read[row] = _read_record(file)
-        except InvalidInput as error:
-            answers[row] = error
-    answers.update(
-        zip(read, classifier.predict(list(read.values()), explain=evidence), strict=True)
-    )
-    told = [answers[row] for row in range(len(files))]
+    sent = [_read_record(file) for file in files]
+    readable = [each for each in sent if not isinstance(each, PolyclinicError)]
+    predicted = iter(classifier.predict(readable, explain=evidence))
+    told = [each if isinstance(each, PolyclinicError) else next(predicted) for each in sent]
     for file, answer in zip(files, told, strict=True):
         if isinstance(answer, PolyclinicError):
             answer.where = f"{file}{f' {answer.where}' if answer.where else ''}"
@@ -92,19 +87,18 @@ def record(
     _fail(told)
 
 
-def _read_record(file: Path) -> "Record":
-    """The record in a file. Raises `InvalidInput`."""
+def _read_record(file: Path) -> "Sent":
+    """The record in a file as the service reads it, or what is wrong with it."""
     import orjson
 
-    from polyclinic.diagnosis.records.record import parse_record
+    from polyclinic.service.records import read_item
 
     try:
-        content = orjson.loads(file.read_bytes())
+        return read_item(orjson.loads(file.read_bytes()))
     except OSError as error:
-        raise InvalidInput(f"The file cannot be read: {error.strerror}.") from None
+        return InvalidInput(f"The file cannot be read: {error.strerror}.")
     except orjson.JSONDecodeError as error:
-        raise InvalidInput(f"This is not JSON: {error}.") from None
-    return parse_record(content)
+        return InvalidInput(f"This is not JSON: {error}.")
 
 
 def _print_evidence(file: Path, answer: "Prediction") -> None:

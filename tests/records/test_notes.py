@@ -14,7 +14,7 @@ import yaml
 from small_bert import write_bert
 from trained_records import TrainedRecords, trained
 
-from polyclinic.core.errors import InvalidInput, NotFound
+from polyclinic.core.errors import InvalidInput, NotFound, QualityRefused
 from polyclinic.core.prediction import Prediction
 from polyclinic.core.settings import settings
 from polyclinic.diagnosis.records.classifier import RecordClassifier
@@ -26,6 +26,7 @@ from polyclinic.diagnosis.records.notes.sentences import MAX_SENTENCES
 from polyclinic.diagnosis.records.recipe import RecordRecipe
 from polyclinic.diagnosis.records.record import parse_record
 from polyclinic.diagnosis.records.source import read_records
+from polyclinic.diagnosis.records.steps.prepare import prepare
 
 #: Where `polyclinic data get minilm` put it; read before tests have a home of their own.
 MINILM = settings().home / "data" / "minilm"
@@ -227,6 +228,18 @@ def test_weights_that_are_no_bert_are_refused(tmp_path: Path) -> None:
 def test_an_encoder_that_is_not_here_is_named_with_its_remedy(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="elsewhere"):
         find_encoder("elsewhere", tmp_path)
+
+
+def test_a_text_alone_is_data_and_one_written_afterwards_is_refused_by_name(tmp_path: Path) -> None:
+    content = yaml.safe_load(RECIPE)
+    write_bert(tmp_path / "bert")
+    data = write_notes(tmp_path / "notes.csv")
+    content["data"]["columns"][0]["role"] = "ignore"
+    prepared = prepare(RecordRecipe.model_validate(content), data, tmp_path)
+    assert prepared.records.inputs.notes is not None
+    content["data"]["columns"][1]["known"] = "after decision"
+    with pytest.raises(QualityRefused, match="note"):
+        prepare(RecordRecipe.model_validate(content), data, tmp_path)
 
 
 def test_a_recipe_with_a_text_names_an_encoder() -> None:

@@ -43,13 +43,14 @@ def check_records(records: Records, train: Rows) -> Iterator[QualityIssue]:
     An `error` names what must not be learnt from; a `warning` what must be known. Rows are those of
     the source's file, counted from 0.
     """
-    yield from known_afterwards((*records.fixed, *records.hourly))
+    yield from known_afterwards((*records.fixed, *records.hourly, *records.notes))
     for raw in sheets(records):
         yield from implausible_values(raw)
         sheet = raw.finite()
         for check in (*_OF_SHEETS, *(_OF_SERIES if sheet.series else ())):
             yield from check(sheet)
-        if sheet.name == "table":
+        # Rows that are alike but for what their texts say are no doubles.
+        if sheet.name == "table" and not records.notes:
             yield from duplicated_rows(sheet, records.y)
             yield from shifted_rows(sheet)
     yield from leaks(records, train)

@@ -4,7 +4,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from polyclinic.diagnosis.records.features import STAY, Feature, Hourly, hourly_features
+from polyclinic.diagnosis.records.features import (
+    STAY,
+    Feature,
+    Hourly,
+    window_features,
+    window_values,
+)
 from polyclinic.diagnosis.records.inputs import Encoding, Inputs
 from polyclinic.diagnosis.records.variables import Variable
 
@@ -16,8 +22,9 @@ def of(values: list[list[float]], lengths: list[int], rows: list[int]) -> dict[s
     start = np.repeat(np.cumsum(lengths) - lengths, lengths)
     series = Hourly(np.array(values, np.float32), start)
     measured = [Variable(name=f"v{i}", unit="mg") for i in range(series.values.shape[1])]
-    features, x = hourly_features(series, measured, WINDOWS, np.array(rows, np.int64))
-    return {each.name: x[:, index].tolist() for index, each in enumerate(features)}
+    x = window_values(series, measured, WINDOWS, np.array(rows, np.int64))
+    features = window_features(measured, WINDOWS)
+    return {each.name: column.tolist() for each, column in zip(features, x.T, strict=True)}
 
 
 def test_features_are_what_they_are_called() -> None:
@@ -65,10 +72,26 @@ def test_features_rest_on_what_was_known_then(data: st.DataObject) -> None:
     alone = values[start[row] : row + 1]
 
     def at(some: NDArray[np.float32], begins: NDArray[np.int64], asked: int) -> bytes:
-        made = hourly_features(Hourly(some, begins), measured, (2, 5, STAY), np.array([asked]))
-        return made[1].tobytes()
+        rows = np.array([asked])
+        return window_values(Hourly(some, begins), measured, (2, 5, STAY), rows).tobytes()
 
     assert at(values, start, row) == at(alone, np.zeros(len(alone), np.int64), len(alone) - 1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_what_is_asked_beside_changes_no_answer(data: st.DataObject) -> None:
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    lengths = data.draw(st.lists(st.integers(1, 9), min_size=1, max_size=4))
+    n = sum(lengths)
+    values = rng.normal(50, 20, (n, 2)).astype(np.float32)
+    values[rng.random(values.shape) < 0.5] = NAN
+    series = Hourly(values, np.repeat(np.cumsum(lengths) - lengths, lengths))
+    measured = Variable(name="a", adds_up=True), Variable(name="b")
+    rows = np.array(data.draw(st.lists(st.integers(0, n - 1), max_size=n)), np.int64)
+    every = window_values(series, measured, (2, 5, STAY), np.arange(n))
+    some = window_values(series, measured, (2, 5, STAY), rows)
+    assert some.tobytes() == every[rows].tobytes()
 
 
 def test_categories_and_hours_become_features_with_plain_names() -> None:
@@ -121,8 +144,8 @@ def test_an_amount_noted_every_few_hours_is_the_same_rate_as_one_noted_hourly() 
 
     def at_the_end(values: list[float]) -> dict[str, float]:
         series = Hourly(np.array(values, np.float32)[:, None], np.zeros(6, np.int64))
-        features, x = hourly_features(series, urine, (6,), np.array([5]))
-        return {each.name: x[0, index] for index, each in enumerate(features)}
+        x = window_values(series, urine, (6,), np.array([5]))[0]
+        return dict(zip([each.name for each in window_features(urine, (6,))], x, strict=True))
 
     hourly, seldom = at_the_end([50] * 6), at_the_end([NAN, NAN, 150, NAN, NAN, 150])
     for name in ("last [mL/h]", "min over 6 h [mL/h]", "mean over 6 h [mL/h]"):

@@ -7,7 +7,6 @@ from functools import partial
 import numpy as np
 import safetensors.numpy
 
-from polyclinic.core.digest import sha256
 from polyclinic.core.errors import PolyclinicError
 from polyclinic.core.model import Answer
 from polyclinic.core.prediction import Coding, Explanation, ModelIdentity, Reweighting
@@ -112,7 +111,7 @@ class RecordClassifier(Answering):
                 texts = [each.texts for each in read.values()]
                 inputs = replace(inputs, notes=self._encoder.notes(texts))
             x = self.spec.encoding.encode(inputs)
-            digests = [_digest(items[row]) for row in read]
+            digests = [items[row].digest for row in read]
             by_row = partial(self._explanation, x, list(read.values())) if explain else None
             told = [each.warnings for each in read.values()]
             answers |= zip(
@@ -141,7 +140,3 @@ class RecordClassifier(Answering):
             for note, text in zip(encoding.notes, texts, strict=True)
         ]
         return list(said(self._encoder, notes, x, lambda changed: self.log_odds(changed, label)))
-
-
-def _digest(item: Record | Chart) -> str:
-    return item.digest if isinstance(item, Chart) else sha256(item.model_dump_json().encode())

@@ -129,47 +129,60 @@ class Hourly:
         return np.arange(len(self.start)) - self.start
 
 
-def hourly_features(
-    series: Hourly, measured: Sequence[Measured], windows: Sequence[int], rows: Rows
-) -> tuple[list[Feature], Floats]:
-    """Features of v variables at the hours of `rows` (e,), and their values (e, d).
-
-    windows: lengths in hours, the decision hour included; `STAY` among them reaches back to the
-    start. A value that is unknown is NaN; a count or a total is 0 where nothing was measured. What
-    adds up is seen as a rate an hour, since one place notes it hourly and another every few hours.
-    """
+def window_features(measured: Sequence[Measured], windows: Sequence[int]) -> list[Feature]:
+    """The features whose values `window_values` gives."""
     features: list[Feature] = []
-    columns: list[Floats] = []
-    adding = np.array([each.adds_up for each in measured], np.bool_)
-    for statistic, hours, values in _statistics(series, adding, windows, rows):
-        chosen = adding if statistic == "total" else np.ones_like(adding)
-        for each in (each for each, is_chosen in zip(measured, chosen, strict=True) if is_chosen):
+    nothing = Hourly(np.empty((0, len(measured)), np.float32), np.empty(0, np.int64))
+    for statistic, hours, _ in _statistics(nothing, _adding(measured), windows, nothing.start):
+        for each in measured:
+            if statistic == "total" and not each.adds_up:
+                continue
             rate = f"{each.unit}/h" if each.adds_up and each.unit else each.unit
             unit = {"hours since": "h", "count": "", "total": each.unit}.get(statistic, rate)
             features.append(
                 Feature(variable=each.name, statistic=statistic, unit=unit, hours=hours)
             )
-        columns.append(values[:, chosen].astype(np.float32))
-    return features, np.concatenate(columns, axis=1)
+    return features
 
 
-def last_rows(
-    series: Hourly, measured: Sequence[Measured], steps: int, rows: Rows
-) -> tuple[list[Feature], Floats]:
+def window_values(
+    series: Hourly, measured: Sequence[Measured], windows: Sequence[int], rows: Rows
+) -> Floats:
+    """What was known of v variables at the hours of `rows` (e,): (e, d).
+
+    windows: lengths in hours, the decision hour included; `STAY` among them reaches back to the
+    start. A value that is unknown is NaN; a count or a total is 0 where nothing was measured. What
+    adds up is seen as a rate an hour, since one place notes it hourly and another every few hours.
+    """
+    columns = [
+        values.astype(np.float32)
+        for _, _, values in _statistics(series, _adding(measured), windows, rows)
+    ]
+    return np.concatenate(columns, axis=1)
+
+
+def row_features(measured: Sequence[Measured], steps: int) -> list[Feature]:
+    """The features whose values `row_values` gives."""
+    return [
+        Feature(variable=each.name, statistic="at", unit=each.unit, ago=ago)
+        for ago in range(steps - 1, -1, -1)
+        for each in measured
+    ]
+
+
+def row_values(series: Hourly, steps: int, rows: Rows) -> Floats:
     """The values of the last `steps` rows up to each of `rows` (e,): (e, steps * v).
 
     The oldest row comes first. What lies before a stay began is NaN.
     """
-    agos = np.arange(steps - 1, -1, -1)
-    places = rows[:, None] - agos
-    values = series.values[np.maximum(places, 0)]
+    places = rows[:, None] - np.arange(steps - 1, -1, -1)
+    values: Floats = series.values[np.maximum(places, 0)]
     values[places < series.start[rows][:, None]] = np.nan
-    features = [
-        Feature(variable=each.name, statistic="at", unit=each.unit, ago=int(ago))
-        for ago in agos
-        for each in measured
-    ]
-    return features, values.reshape(len(rows), steps * len(measured))
+    return values.reshape(len(rows), steps * series.values.shape[1])
+
+
+def _adding(measured: Sequence[Measured]) -> NDArray[np.bool_]:
+    return np.array([each.adds_up for each in measured], np.bool_)
 
 
 def _statistics(
@@ -190,21 +203,20 @@ def _statistics(
     twice = (at > start[:, None]) & (one_before >= start[:, None])
     yield "step", None, last - _taken(values, one_before, twice)
     places = np.where(present, place, len(values))
-    first = _over(np.minimum, places, start, rows, len(values))
+    first = _Windows.of(start, rows).over(np.minimum, places)
     # In double precision, so that means of single-precision values are rounded once.
-    zeroed, amounts = (
-        np.where(present, each, 0.0).astype(np.float64) for each in (values, series.values)
-    )
+    known, zeroed = (np.where(present, each, 0.0).astype(np.float64) for each in (1.0, values))
+    amounts = np.where(present, series.values, 0.0)[:, adding].astype(np.float64)
     for hours in windows:
         since = start if hours == STAY else np.maximum(start, rows - hours + 1)
-        count = _over(np.add, present.astype(np.float64), since, rows, 0.0)
-        total = _over(np.add, zeroed, since, rows, 0.0)
+        window = _Windows.of(since, rows)
+        count, total = window.over(np.add, known), window.over(np.add, zeroed)
         yield "count", hours, count
-        yield "total", hours, _over(np.add, amounts, since, rows, 0.0)
-        least = _over(np.fmin, values, since, rows, np.nan)
+        yield "total", hours, window.over(np.add, amounts)
+        least = window.over(np.fmin, values)
         yield "min", hours, least
         yield "rise", hours, last - least
-        yield "max", hours, _over(np.fmax, values, since, rows, np.nan)
+        yield "max", hours, window.over(np.fmax, values)
         unknown = np.full_like(total, np.nan)
         yield "mean", hours, np.divide(total, count, out=unknown, where=count > 0)
         # What stood when the window began; before anything was known, the first value.
@@ -225,25 +237,34 @@ def _rates(series: Hourly, adding: NDArray[np.bool_], latest: Rows) -> Floats:
     return values
 
 
-def _over(
-    combine: np.ufunc,
-    values: NDArray[np.generic],
-    since: Rows,
-    rows: Rows,
-    nothing: float,
-) -> NDArray[Any]:
-    """Values (n, v) combined from row `since` to row `rows`, both included: (e, v).
+@dataclass(frozen=True)
+class _Windows:
+    """One window for each moment; rows that none of them reaches are not looked at.
 
-    `nothing` is the operation's neutral value.
+    reached: the rows within any, and one more, which follows the last. bounds: (2 e,) where in
+    these each window begins and what follows it.
     """
-    if not len(rows):
-        return values[:0]
-    # `reduceat` combines from each index to before the next one; what lies between two windows is
-    # every second of its results.
-    padded = np.concatenate([values, np.full_like(values[:1], nothing)])
-    bounds = np.stack([since, rows + 1], axis=1).ravel()
-    combined: NDArray[Any] = combine.reduceat(padded, bounds, axis=0)[::2]
-    return combined
+
+    reached: Rows
+    bounds: Rows
+
+    @classmethod
+    def of(cls, since: Rows, rows: Rows) -> "_Windows":
+        """Windows from row `since` (e,) to row `rows` (e,), both included."""
+        bounds = np.stack([since, rows + 1], axis=1)
+        begins, ends = (np.bincount(each, minlength=bounds.max(initial=0) + 1) for each in bounds.T)
+        inside = np.cumsum(begins - ends) > 0
+        place = np.concatenate([[0], np.cumsum(inside)])
+        return cls(np.append(np.flatnonzero(inside), 0), place[bounds].ravel())
+
+    def over(self, combine: np.ufunc, values: NDArray[np.generic]) -> NDArray[Any]:
+        """Values (n, v) combined in each window (e, v)."""
+        if not len(self.bounds):
+            return values[:0]
+        # `reduceat` combines from each bound to before the next one; what lies between two windows
+        # is every second of its results.
+        combined: NDArray[Any] = combine.reduceat(values[self.reached], self.bounds, axis=0)
+        return combined[::2]
 
 
 def _taken(values: Floats, at: Rows, known: NDArray[np.bool_]) -> Floats:

@@ -16,8 +16,10 @@ from polyclinic.diagnosis.records.features import (
     Floats,
     Hourly,
     Step,
-    hourly_features,
-    last_rows,
+    row_features,
+    row_values,
+    window_features,
+    window_values,
 )
 from polyclinic.diagnosis.records.groups import Group, group
 from polyclinic.diagnosis.records.variables import Variable
@@ -46,7 +48,7 @@ class Encoding(Frozen):
     """Which variables become which features; a model version keeps its own.
 
     fixed: variables that do not change: a table's columns, or of a stay age, sex and so on.
-    hourly: variables measured by the hour. windows: in hours, as in `hourly_features`.
+    hourly: variables measured by the hour. windows: in hours, as in `window_values`.
     steps: in place of statistics over windows, the values of so many rows themselves, for networks.
     per: hourly variables that are also taken per unit of a fixed one, such as urine per weight.
     decision_hour: the one hour at which the model answers; None for every hour.
@@ -69,13 +71,7 @@ class Encoding(Frozen):
         """The features, in the order of the columns that `encode` gives."""
         found = [feature for variable in self.fixed for feature, _ in _kinds(variable)]
         if self.hourly:
-            nothing = Inputs(
-                np.empty((0, len(self.fixed)), np.float32),
-                np.empty(0, np.int64),
-                Hourly(np.empty((0, len(self.hourly)), np.float32), np.empty(0, np.int64)),
-                np.empty(0, np.int64),
-            )
-            found += self._of_hours(nothing)[0]
+            found += self._features_of_hours()
         found += [
             Feature(variable=note.name, statistic="embedding", unit="", number=number)
             for note in self.notes
@@ -110,29 +106,39 @@ class Encoding(Frozen):
             fixed[:, index] = column
         parts = [fixed]
         if self.hourly:
-            parts.append(self._of_hours(inputs)[1])
+            parts.append(self._values_of_hours(inputs))
         if self.notes:
             if inputs.notes is None:
                 raise TypeError("The encoding has texts; the inputs have none.")
             parts.append(inputs.notes[inputs.subject])
         return np.concatenate(parts, axis=1)
 
-    def _of_hours(self, inputs: Inputs) -> tuple[list[Feature], Floats]:
-        series, row = inputs.hourly, inputs.row
-        if series is None or row is None:
-            raise TypeError("The encoding has hourly variables; the inputs have none.")
-        measured = [*self.hourly, *(self._ratio(*pair) for pair in self.per.items())]
-        series = Hourly(self._with_ratios(inputs, series, row), series.start)
+    @cached_property
+    def _measured(self) -> tuple[Variable, ...]:
+        return (*self.hourly, *(self._ratio(*pair) for pair in self.per.items()))
+
+    def _features_of_hours(self) -> list[Feature]:
         if self.steps:
-            features, values = last_rows(series, measured, self.steps, row)
+            features = row_features(self._measured, self.steps)
         else:
-            features, values = hourly_features(series, measured, self.windows, row)
+            features = window_features(self._measured, self.windows)
         by = "days" if self.step == "d" else "hours"
         hour = Feature(variable=f"{by} since the stay began", statistic="value", unit=self.step)
         if self.step == "d":
             features = [feature.of_days() for feature in features]
-        hours = series.hour[row].astype(np.float32)[:, None]
-        return [hour, *features], np.concatenate([hours, values], axis=1)
+        return [hour, *features]
+
+    def _values_of_hours(self, inputs: Inputs) -> Floats:
+        series, row = inputs.hourly, inputs.row
+        if series is None or row is None:
+            raise TypeError("The encoding has hourly variables; the inputs have none.")
+        series = Hourly(self._with_ratios(inputs, series, row), series.start)
+        if self.steps:
+            values = row_values(series, self.steps, row)
+        else:
+            values = window_values(series, self._measured, self.windows, row)
+        hours = (row - series.start[row]).astype(np.float32)[:, None]
+        return np.concatenate([hours, values], axis=1)
 
     def _ratio(self, above: str, below: str) -> Variable:
         """What is called `above` per unit of `below`."""

@@ -2,14 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
 from typing import Annotated, Any
 
 import numpy as np
+import orjson
 from pydantic import Field, ValidationError
 
 from polyclinic.clinical.analytes import BY_LOINC
 from polyclinic.clinical.ucum import unit
 from polyclinic.clinical.units import convert
+from polyclinic.core.digest import sha256
 from polyclinic.core.errors import InvalidInput
 from polyclinic.core.frozen import Frozen
 from polyclinic.diagnosis.records.features import Floats, Hourly
@@ -37,6 +41,14 @@ class Series(Frozen):
         dict[Name, tuple[Number | None, ...]], Field(min_length=1, max_length=MAX_COLUMNS)
     ]
 
+    @cached_property
+    def numbers(self) -> Doubles:
+        """The values (c, t) of c columns over t hours, NaN where none was made."""
+        # `numpy.array` would take twice as long, to find out how the values are nested.
+        values = chain.from_iterable(self.values.values())
+        flat = np.fromiter(values, np.float64, len(self.values) * len(self.hours))
+        return flat.reshape(len(self.values), len(self.hours))
+
 
 class Record(Frozen):
     """One patient's record: `values` that do not change, such as a table's row, and a `series`.
@@ -50,6 +62,17 @@ class Record(Frozen):
     ]
     series: Series | None = None
     units: dict[Name, str] = Field(default_factory=dict)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the record as JSON, its parts in the order of the fields, without spaces."""
+        # Twice as fast as Pydantic's JSON, and the same.
+        return sha256(orjson.dumps(self, default=_fields))
+
+    def settled(self) -> "Record":
+        """The same, its digest and numbers made: where it is read, not where the model waits."""
+        _ = self.digest, self.series and self.series.numbers
+        return self
 
 
 def parse_record(content: Any) -> Record:
@@ -70,7 +93,11 @@ def parse_record(content: Any) -> Record:
                     f"{len(values)} values stand for {len(series.hours)} hours.",
                     where=f"/series/values/{name}",
                 )
-    return record
+    return record.settled()
+
+
+def _fields(value: Frozen) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in type(value).model_fields}
 
 
 @dataclass
@@ -182,9 +209,10 @@ def _hourly_values(
     used = hours <= last
     if not used.any():
         raise InvalidInput(f"No hour is up to the decision at {last}.", where="/series/hours")
-    nothing = (None,) * len(hours)
-    sent = [series.values.get(variable.name, nothing) for variable in encoding.hourly]
-    numbers = np.array(sent, dtype=np.float64)[:, used]  # None becomes NaN
+    column = {name: index for index, name in enumerate(series.values)}
+    sent = np.array([column.get(variable.name, -1) for variable in encoding.hourly])
+    numbers = series.numbers[sent][:, used]
+    numbers[sent < 0] = np.nan
     for index, variable in enumerate(encoding.hourly):
         stated = units.get(variable.name)
         if stated is not None and stated != variable.unit:

@@ -14,6 +14,8 @@ from polyclinic.diagnosis.records.models.linear import Doubles, usual_values
 USUAL_FILE = "usual.safetensors"
 #: At most so many directions; of more columns the principal ones.
 DIRECTIONS = 64
+#: So many records are looked at together, which bounds the memory of it.
+CHUNK = 1024
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,9 @@ def _columns(features: Sequence[Feature]) -> NDArray[np.int64]:
 
 def _latest(x: Floats, columns: NDArray[np.int64]) -> Floats:
     """The first known of the columns (c, w) in features (n, d): (n, c), NaN where none is."""
-    values = x[:, columns[:, 0]]
-    for column in columns.T[1:]:
-        values = np.where(np.isnan(values), x[:, column], values)
+    values = np.empty((len(x), len(columns)), x.dtype)
+    for start in range(0, len(x), CHUNK):
+        some = x[start : start + CHUNK, columns]
+        first = np.isnan(some).argmin(axis=2, keepdims=True)
+        values[start : start + CHUNK] = np.take_along_axis(some, first, axis=2)[..., 0]
     return values

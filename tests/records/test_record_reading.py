@@ -1,0 +1,40 @@
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from polyclinic.core.digest import sha256
+from polyclinic.diagnosis.records.record import Record, Series, parse_record
+
+NUMBERS = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS), min_size=1, max_size=5))
+def test_numbers_are_the_values_and_nan_where_none_was_made(columns: list[tuple[float]]) -> None:
+    values = {f"v{i}": column for i, column in enumerate(columns)}
+    series = Series(hours=(0, 3, 4), values=values)
+    wanted = [[np.nan if each is None else each for each in column] for column in columns]
+    np.testing.assert_array_equal(series.numbers, wanted)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.dictionaries(st.text('abµ"\n', min_size=1), NUMBERS | st.text("xé\\", max_size=3)),
+    st.lists(NUMBERS, min_size=1, max_size=5),
+)
+def test_the_digest_is_that_of_the_record_as_json(
+    values: dict[str, float | str | None], column: list[float | None]
+) -> None:
+    hours = list(range(len(column)))
+    series = Series(hours=hours, values={"hr": column})
+    assert len(series.numbers) == 1  # what was computed of it before does not count
+    record = Record(values=values, series=series, units={"hr": "/min"})
+    assert record.digest == sha256(record.model_dump_json().encode())
+
+
+def test_another_value_unit_or_hour_is_another_digest() -> None:
+    def digest(hour: int = 1, value: float | None = 80, unit: str = "/min") -> str:
+        series = {"hours": [0, hour], "values": {"hr": [70, value]}}
+        return parse_record({"series": series, "units": {"hr": unit}}).digest
+
+    assert len({digest(), digest(hour=2), digest(value=None), digest(unit="/h")}) == 4

@@ -45,7 +45,7 @@ def entry(url: str, content: bytes = CONTENT, algorithm: str = "sha256") -> Down
 
 def test_the_catalogue_has_medical_pictures_tables_and_molecules() -> None:
     entries = catalogue()
-    assert {e.kind for e in entries.values()} == {"images", "table", "molecules"}
+    assert {e.kind for e in entries.values()} == {"images", "table", "molecules", "encoder"}
     assert {"breast-cancer", "digits", "actg175", "moses", "chembl-approved-drugs"} <= set(entries)
     assert sum(name.endswith("mnist") for name in entries) == 12
     assert all(e.licence and e.source for e in entries.values())

@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from trained_records import TrainedRecords
 
 from polyclinic.clinical.analytes import BY_NAME
-from polyclinic.core.errors import PolyclinicError
+from polyclinic.core.errors import InvalidInput, PolyclinicError
 from polyclinic.core.prediction import Prediction
 from polyclinic.core.settings import Settings
-from polyclinic.diagnosis.records.chart import parse_chart
+from polyclinic.diagnosis.records.chart import parse_chart, read_chart
 from polyclinic.diagnosis.records.classifier import RecordClassifier
+from polyclinic.diagnosis.records.inputs import Encoding
 from polyclinic.diagnosis.records.record import parse_record
+from polyclinic.diagnosis.records.variables import Variable
 from polyclinic.service.diagnosis import create_diagnosis
 
 ADMITTED = datetime(2025, 3, 1, 8, tzinfo=UTC)
@@ -141,6 +143,28 @@ def test_what_cannot_be_read_is_told_with_its_place_and_the_rest_is_used(
     told = answered(model, bundle(*bad))
     assert any("entry[" in warning for warning in told.warnings)
     assert any("hr lie outside" in warning for warning in told.warnings)
+
+
+def test_what_is_lost_is_told_before_all_other_remarks(model: RecordClassifier) -> None:
+    unknown = [
+        observation("crea", hour, 1.0, id=f"u{hour}", code={"coding": [{"code": f"x{hour}"}]})
+        for hour in range(20)
+    ]
+    lost = {"resourceType": "Observation", "id": "x", "status": "nonsense"}
+    first, *_ = answered(model, bundle(*unknown, lost)).warnings
+    assert "not read" in first
+
+
+def test_what_has_no_time_does_not_move_the_decision(model: RecordClassifier) -> None:
+    allergy = {
+        "resourceType": "AllergyIntolerance",
+        "id": "a",
+        "patient": {"reference": "Patient/p"},
+        "code": {
+            "coding": [{"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "1"}]
+        },
+    }
+    assert answered(model, bundle(allergy)).findings == answered(model, bundle()).findings
 
 
 def test_a_problem_list_is_no_input_but_is_told(model: RecordClassifier) -> None:
@@ -269,3 +293,17 @@ def test_whatever_stands_in_a_resource_the_rest_of_the_bundle_is_answered(
 ) -> None:
     answer = post(department, bundle(observation("crea", 4.5, 1.0, id="odd") | changed))
     assert answer.status_code == 200, answer.text
+
+
+def test_what_a_picture_shows_is_an_event_that_a_model_can_read(model: RecordClassifier) -> None:
+    shown = answered(model, bundle())
+    coding = shown.findings[0].coding
+    chart = parse_chart(bundle())
+    knowing = chart.knowing([shown])
+    assert knowing.digest != chart.digest
+    name = f"{coding.system}|{coding.code}"
+    encoding = Encoding(fixed=(Variable(name="shown", finding=name),))
+    with pytest.raises(InvalidInput, match="known to the model"):
+        read_chart(chart, encoding, model.labels)
+    read = read_chart(knowing, encoding, model.labels)
+    np.testing.assert_allclose(read.fixed, [shown.findings[0].probability], rtol=1e-6)

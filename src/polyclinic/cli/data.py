@@ -105,8 +105,6 @@ def check(
 
     Records need their recipe, but for a folder with dyn, sta and outc. Rows count from 0.
     """
-    from rich.markup import escape
-
     from polyclinic.diagnosis.records.gate import is_stays
 
     if recipe is not None or is_stays(path):
@@ -124,7 +122,7 @@ def check(
                     issue.severity,
                     issue.check,
                     issue.where,
-                    escape(issue.detail),  # units stand in brackets
+                    issue.detail,
                     _which(issue, source),
                 )
                 for issue in report.issues

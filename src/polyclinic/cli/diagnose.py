@@ -105,8 +105,6 @@ def _print_evidence(file: Path, answer: "Prediction") -> None:
     """What the first finding rests on, the weightiest first."""
     from base64 import b64decode
 
-    from rich.markup import escape
-
     from polyclinic.diagnosis.records.evidence import Evidence
 
     if answer.explanation is None:
@@ -117,9 +115,9 @@ def _print_evidence(file: Path, answer: "Prediction") -> None:
         ("evidence", "value", "unit", "window", "direction", "log-odds"),
         (
             (
-                escape(piece.name),
+                piece.name,
                 "unknown" if piece.value is None else f"{piece.value:g}",
-                escape(piece.unit),
+                piece.unit,
                 piece.window,
                 piece.direction,
                 f"{piece.contribution:+.3f}",

@@ -22,10 +22,12 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     """Print a table on standard output, as wide as it likes where that is no terminal."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(*columns, title=title, title_justify="left")
+    # As text: units stand in brackets, which are no markup.
+    table = Table(*columns, title=Text(title), title_justify="left")
     for row in rows:
-        table.add_row(*(str(cell) for cell in row))
+        table.add_row(*(Text(str(cell)) for cell in row))
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
@@ -33,7 +35,7 @@ def say(message: str) -> None:
     """Tell the person something, on standard error, so that output stays clean."""
     from rich.console import Console
 
-    Console(stderr=True, highlight=False).print(message)
+    Console(stderr=True, highlight=False, markup=False).print(message)
 
 
 def person() -> str:

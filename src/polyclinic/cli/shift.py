@@ -99,8 +99,6 @@ def _found(
 
 
 def _print(found: "SiteShift", version: str) -> None:
-    from rich.markup import escape
-
     from polyclinic.learning.trust.counted_prevalence import CountedPrevalence
 
     estimate = found.estimate
@@ -132,7 +130,7 @@ def _print(found: "SiteShift", version: str) -> None:
     if found.unfamiliar:
         say(f"{found.unfamiliar} {found.what} are unlike any that the model knows.")
     for note in found.notes[:20]:
-        say(escape(note))
+        say(note)
     if len(found.notes) > 20:
         say(f"and {len(found.notes) - 20} more")
 

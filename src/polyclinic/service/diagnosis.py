@@ -19,7 +19,7 @@ from polyclinic.diagnosis.records.record import Record
 from polyclinic.registry.store import ModelVersion, Registry
 from polyclinic.service.application import Readiness, Service, create_app, while_connected
 from polyclinic.service.models import REFERENCE, Item, ModelHost
-from polyclinic.service.patient import PatientDiagnosis, read_patient, together
+from polyclinic.service.patient import PatientDiagnosis, knowing, read_patient, together
 from polyclinic.service.patient import request_body as patient_body
 from polyclinic.service.problems import documented
 from polyclinic.service.records import placed, read_records
@@ -173,15 +173,18 @@ def create_diagnosis(
     ) -> PatientDiagnosis:
         """Say what one patient's pictures and records show, each by its model, and together.
 
+        What pictures show is an event of a Bundle's timeline, for models of records that read such.
         Of a finding that several answers know the calibrated log-odds are added, as if they were
         independent given the truth. What cannot be answered has its `problem` among the `answers`.
         """
         uploads, sent = await read_patient(request, max_items=settings.max_items)
-        both = asyncio.gather(
-            _answered(images, image_model, uploads, explain),
-            _answered(records, record_model, sent, explain),
-        )
-        answers = await while_connected(request, both)
+
+        async def answered() -> tuple[list[Answer], list[Answer]]:
+            seen = await _answered(images, image_model, uploads, explain)
+            told = await asyncio.to_thread(knowing, sent, seen)
+            return seen, await _answered(records, record_model, told, explain)
+
+        answers = await while_connected(request, answered())
         return await asyncio.to_thread(together, NOTICE, *answers, registry)
 
     return app

@@ -15,6 +15,7 @@ from polyclinic.core.model import Answer
 from polyclinic.core.prediction import Prediction
 from polyclinic.core.problem import Problem
 from polyclinic.diagnosis.fusion import FusedFinding, Said, fuse
+from polyclinic.diagnosis.records.chart import Chart
 from polyclinic.registry.store import Registry
 from polyclinic.service.records import JSON, Sent, placed, read_item
 from polyclinic.service.records import request_body as records_body
@@ -76,6 +77,12 @@ def request_body(max_items: int) -> dict[str, Any]:
     schema["properties"] = {IMAGES: images, **schema["properties"]}
     schema["required"] = [IMAGES, RECORDS]
     return {"required": True, "content": {JSON: {"schema": schema}}}
+
+
+def knowing(records: Sequence[Sent], images: Sequence[Answer]) -> list[Sent]:
+    """Records in which what the pictures show is known; of Bundles alone, which are timelines."""
+    seen = [answer for answer in images if isinstance(answer, Prediction)]
+    return [each.knowing(seen) if isinstance(each, Chart) else each for each in records]
 
 
 def together(

@@ -11,8 +11,8 @@ from fastapi import Request
 
 from polyclinic.core.errors import InvalidInput, PolyclinicError, UnsupportedInput
 from polyclinic.core.model import Answer
-from polyclinic.diagnosis.records.chart import Chart, parse_chart
-from polyclinic.diagnosis.records.record import Record, parse_record
+from polyclinic.diagnosis.records.chart import Chart, parse_item
+from polyclinic.diagnosis.records.record import Record
 
 JSON = "application/json"
 FHIR = "application/fhir+json"
@@ -118,17 +118,6 @@ def _parsed(body: io.BytesIO, max_items: int) -> list[Sent]:
 def read_item(item: Any) -> Sent:
     """One of the `records`, or what is wrong with it."""
     try:
-        if isinstance(item, dict) and "resourceType" in item:
-            return parse_chart(item)
-        if isinstance(item, dict) and "bundle" in item:
-            return _at_a_time(item)
-        return parse_record(item)
+        return parse_item(item)
     except PolyclinicError as error:
         return error
-
-
-def _at_a_time(item: dict[str, Any]) -> Chart:
-    at = item.get("at")
-    if item.keys() - {"bundle", "at"} or not (at is None or isinstance(at, str)):
-        raise InvalidInput("A Bundle may stand with its decision time `at` alone.", where="/at")
-    return parse_chart(item["bundle"], at)

@@ -1,7 +1,7 @@
 """One patient's FHIR Bundle as a model's input: the timeline, as it was known at the decision."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +10,10 @@ import orjson
 
 from polyclinic.core.digest import sha256
 from polyclinic.core.errors import InvalidInput
-from polyclinic.core.prediction import Coding
+from polyclinic.core.prediction import Coding, Prediction
 from polyclinic.diagnosis.records.features import Floats
 from polyclinic.diagnosis.records.inputs import Encoding
-from polyclinic.diagnosis.records.record import Read, left_out
+from polyclinic.diagnosis.records.record import Read, Record, left_out, parse_record
 from polyclinic.diagnosis.records.variables import AGE, SEX, Variable
 
 if TYPE_CHECKING:  # polars takes a second and 100 MB, which a service without Bundles does not pay
@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # polars takes a second and 100 MB, which a service without B
     from polyclinic.clinical.report import Report
     from polyclinic.clinical.timeline import Timeline
 
-#: So many of what could not be read, of each kind, are told with the answer.
+#: So many remarks on a Bundle, and on its units, are told with the answer.
 TOLD = 10
 
 
@@ -38,11 +38,39 @@ class Chart:
     warnings: tuple[str, ...]
     digest: str
 
+    def knowing(self, predictions: Sequence[Prediction]) -> "Chart":
+        """The chart with findings of other models, known at the decision, among its events."""
+        from polyclinic.clinical.findings import finding_events
+        from polyclinic.clinical.timeline import Timeline
+
+        (patient,) = self.timeline.patients["patient"]
+        events = [finding_events(each, patient, self.decision) for each in predictions]
+        inputs = [self.digest, *(each.provenance.input_digest for each in predictions)]
+        digest = sha256("\n".join(inputs).encode())
+        found = [Timeline.of(each, self.timeline.patients) for each in events]
+        return replace(self, timeline=Timeline.joined([self.timeline, *found]), digest=digest)
+
+
+def parse_item(content: Any) -> Record | Chart:
+    """A record, a Bundle, or `{"bundle": ..., "at": ...}` with the decision time.
+
+    Raises what `parse_record` and `parse_chart` raise.
+    """
+    if not isinstance(content, dict) or not content.keys() & {"resourceType", "bundle"}:
+        return parse_record(content)
+    if "resourceType" in content:
+        return parse_chart(content)
+    at = content.get("at")
+    if content.keys() - {"bundle", "at"} or not (at is None or isinstance(at, str)):
+        raise InvalidInput("A Bundle may stand with its decision time `at` alone.", where="/at")
+    return parse_chart(content["bundle"], at)
+
 
 def parse_chart(bundle: Any, at: str | None = None) -> Chart:
     """The chart in a FHIR R4 Bundle (JSON, of one patient).
 
-    at: the decision time (ISO 8601, with a zone); without it that of the last thing known by now.
+    at: the decision time (ISO 8601, with a zone); without it that of the last thing with a time of
+    its own, before now.
     What cannot be read of the Bundle is told in `warnings`, the rest is used. Raises `InvalidInput`
     and `UnsupportedInput` where there is no such Bundle, not one patient, or nothing known by then.
     """
@@ -114,7 +142,8 @@ def read_chart(chart: Chart, encoding: Encoding, labels: Sequence[Coding]) -> Re
 def _last_known(timeline: "Timeline", now: datetime) -> datetime:
     import polars as pl
 
-    last = timeline.events.filter(pl.col("known") <= now)["known"].max()
+    # What has no time of its own was known when it was received, which is no time of the patient.
+    last = timeline.events.filter(pl.col("known") < now)["known"].max()
     if not isinstance(last, datetime):
         raise InvalidInput("Nothing in the Bundle has a time by now.", where="/bundle")
     return last
@@ -136,10 +165,12 @@ def _instant(text: str) -> datetime:
 
 
 def _unread(report: "Report") -> Iterator[str]:
-    """What of the Bundle was not read, or is of no code that is known, with its place."""
-    for found in report.issues[:TOLD]:
-        yield f"{found.where}: {found.detail}"
-    if len(report.issues) > TOLD:
+    """What of the Bundle is lost, and then what else there is to say of it, with its place."""
+    issues = sorted(report.issues, key=lambda found: found.severity != "error")
+    for found in issues[:TOLD]:
+        lost = "not read: " if found.severity == "error" else ""
+        yield f"{found.where}: {lost}{found.detail}"
+    if len(issues) > TOLD:
         yield f"And {sum(report.counts.values()) - TOLD:,} more remarks on the Bundle."
 
 

@@ -7,7 +7,7 @@ from polyclinic.core.prediction import Coding
 from polyclinic.diagnosis.records.checks import CHECKS
 from polyclinic.diagnosis.records.checks.files import FILES, check_files, rows_in_order
 from polyclinic.diagnosis.records.parting import parted
-from polyclinic.diagnosis.records.recipe import RecordRecipe
+from polyclinic.diagnosis.records.recipe import HourlyData, RecordRecipe
 from polyclinic.diagnosis.records.source import read_records
 from polyclinic.diagnosis.records.steps.prepare import check
 from polyclinic.learning.prepare.issues import QualityIssue
@@ -55,12 +55,13 @@ def judge(path: Path, recipe: RecordRecipe) -> QualityReport:
     Where the files of a folder do not fit together their values cannot be read, and only that is
     told. Raises `NotFound` or `InvalidInput` for what is no such data.
     """
-    of_files = tuple(check_files(path)) if path.is_dir() else ()
+    stays = isinstance(recipe.data, HourlyData)
+    of_files = tuple(check_files(path)) if stays else ()
     if any(issue.severity == "error" for issue in of_files):
         return QualityReport(issues=of_files, checks=(check_files.__name__,))
     records = read_records(path, recipe.data)
     report = check(recipe, records, parted(records, recipe.seed))
-    places = {name: rows_in_order(path, name) for name in FILES[:2]} if path.is_dir() else {}
+    places = {name: rows_in_order(path, name) for name in FILES[:2]} if stays else {}
 
     def placed(issue: QualityIssue) -> QualityIssue:
         rows = places.get(issue.part)

@@ -50,7 +50,8 @@ def to_grid(
     Of hours the first row begins with the encounter under way, or else with the first value; of
     days with the first value, since visits are single days of one course. Of several values in a
     row the last stands, or the sum of those that add up; a medication is 1 where it was ordered or
-    given. Of fixed ones the latest value stands. Nothing is judged: implausible values stay.
+    given, a finding its probability. Of fixed ones the latest value stands. Nothing is judged:
+    implausible values stay.
     """
     asked = decisions.select("patient", "time").with_row_index("subject")
     known = timeline.known_at(asked.select("patient", "time"))
@@ -73,16 +74,23 @@ def to_grid(
     return Grid(Inputs(numbers, np.arange(len(asked)), series, last), left_out)
 
 
-def _codes(variables: Sequence[Variable]) -> Iterator[tuple[int, str, str | None, float, float]]:
-    """Of each code of a variable: its index, unit, and the line to the variable's own unit."""
+def _codes(
+    variables: Sequence[Variable],
+) -> Iterator[tuple[int, str, str, str | None, float, float]]:
+    """Of each code of a variable: its index, kind, unit, and the line to the variable's own unit.
+
+    A medication is 1 whatever its dose; a finding's probability has no unit.
+    """
     for index, variable in enumerate(variables):
         if variable.medication is not None:
-            yield index, variable.medication, None, 0.0, 1.0
+            yield index, variable.medication, "medication", None, 0.0, 1.0
+        if variable.finding is not None:
+            yield index, variable.finding, "finding", None, 1.0, 0.0
         if variable.loinc is None:
             continue
         analyte = BY_LOINC.get(variable.loinc)
         if analyte is None:
-            yield index, f"{LOINC}|{variable.loinc}", variable.unit, 1.0, 0.0
+            yield index, f"{LOINC}|{variable.loinc}", "observation", variable.unit, 1.0, 0.0
             continue
         source, target = unit(analyte.unit), unit(variable.unit)
         if source is None or target is None:
@@ -92,7 +100,7 @@ def _codes(variables: Sequence[Variable]) -> Iterator[tuple[int, str, str | None
         if zero is None or one is None:
             continue
         for code in (analyte.loinc, *analyte.also):
-            yield index, f"{LOINC}|{code}", analyte.unit, one - zero, zero
+            yield index, f"{LOINC}|{code}", "observation", analyte.unit, one - zero, zero
 
 
 def _values(
@@ -107,33 +115,29 @@ def _values(
         {
             "variable": pl.Int64,
             "key": pl.String,
+            "kind": pl.String,
             "expected": pl.String,
             "slope": pl.Float64,
             "intercept": pl.Float64,
         },
         orient="row",
     )
-    medication = pl.col("expected").is_null()
     found = (
-        known.events.filter(
-            (pl.col("kind") == "medication")
-            | ((pl.col("kind") == "observation") & pl.col("value").is_not_null())
-        )
+        known.events.filter((pl.col("kind") == "medication") | pl.col("value").is_not_null())
         .with_row_index("event")
         .with_columns(
+            pl.col("kind").cast(pl.String),
             at=pl.coalesce("start", "known"),
             key=pl.concat_list(pl.format("{}|{}", "system", "code"), "also"),
         )
         .explode("key")
-        .join(codes, on="key")
-        .filter((pl.col("kind") == "medication") == medication)
+        .join(codes, on=["key", "kind"])
         .unique(["event", "variable"], maintain_order=True)
         .join(asked, on="patient", maintain_order="left")
         .sort("at", maintain_order=True)
     )
-    fits = medication | (pl.col("unit").fill_null("") == pl.col("expected"))
-    measure = pl.col("value").fill_null(0.0) * pl.col("slope") + pl.col("intercept")
-    number = pl.when(medication).then(1.0).otherwise(measure)
+    fits = pl.col("expected").is_null() | (pl.col("unit").fill_null("") == pl.col("expected"))
+    number = pl.col("value").fill_null(0.0) * pl.col("slope") + pl.col("intercept")
     names = pl.Series([variable.name for variable in variables], dtype=pl.String)
     return (
         found.filter(fits).select("subject", "variable", "at", value=number),

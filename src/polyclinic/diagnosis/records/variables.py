@@ -23,7 +23,8 @@ class Variable(Frozen):
 
     unit: in UCUM; "" for none. loinc: the code of what is measured, which makes amounts and masses
     of it convertible. medication: the code of one, as `system|code`; its value is 1 where it was
-    ordered or given. low, high: what is plausible, both included; a value outside is an
+    ordered or given. finding: the code of what an image shows, as `system|code`; its value is the
+    probability. low, high: what is plausible, both included; a value outside is an
     error of the record. categories: the words of a category, in their order. known: whether the
     column is known at the decision time or only afterwards, such as a discharge diagnosis.
     measured: the column that says when this one was measured. adds_up: whether values of hours add
@@ -36,6 +37,7 @@ class Variable(Frozen):
     unit: str = ""
     loinc: str | None = None
     medication: str | None = None
+    finding: str | None = None
     low: float | None = None
     high: float | None = None
     categories: tuple[str, ...] = ()

@@ -40,7 +40,7 @@ def main() -> None:
     held_out = one_each(prepared.dataset.validation)
     served = Network(export_onnx(Mean([network]), held_out.x[:8], [OUTPUT]), 2, exclusive=True)
     logits = served.logits(held_out.x)
-    print(f"AUROC of {len(held_out)} hours: {auc(logits[:, 1] - logits[:, 0], held_out.y):.2f}")
+    print(f"AUROC of {len(held_out)} hours: {auc(logits - logits[:, :1], held_out.y):.2f}")
 
     x = held_out.x[:100]
     found = agreement(served.contributions(x, 1, variables(network)), integrated(network, x))

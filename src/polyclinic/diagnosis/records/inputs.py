@@ -106,7 +106,7 @@ class Encoding(Frozen):
             fixed[:, index] = column
         parts = [fixed]
         if self.hourly:
-            parts.append(self._values_of_hours(inputs))
+            parts += self._values_of_hours(inputs)
         if self.notes:
             if inputs.notes is None:
                 raise TypeError("The encoding has texts; the inputs have none.")
@@ -128,7 +128,7 @@ class Encoding(Frozen):
             features = [feature.of_days() for feature in features]
         return [hour, *features]
 
-    def _values_of_hours(self, inputs: Inputs) -> Floats:
+    def _values_of_hours(self, inputs: Inputs) -> list[Floats]:
         series, row = inputs.hourly, inputs.row
         if series is None or row is None:
             raise TypeError("The encoding has hourly variables; the inputs have none.")
@@ -138,7 +138,7 @@ class Encoding(Frozen):
         else:
             values = window_values(series, self._measured, self.windows, row)
         hours = (row - series.start[row]).astype(np.float32)[:, None]
-        return np.concatenate([hours, values], axis=1)
+        return [hours, values]
 
     def _ratio(self, above: str, below: str) -> Variable:
         """What is called `above` per unit of `below`."""
@@ -160,7 +160,7 @@ class Encoding(Frozen):
         columns = [series.values]
         for above, below in self.per.items():
             i, j = (
-                some.index(self._named(name, some))
+                [variable.name for variable in some].index(name)
                 for name, some in ((above, self.hourly), (below, self.fixed))
             )
             columns.append((series.values[:, i] / inputs.fixed[whose, j])[:, None])

@@ -190,7 +190,7 @@ def _fixed_value(
     stated = units.get(variable.name)
     if stated is not None and stated != variable.unit:
         number = _converted(variable, number, stated)
-    if variable.implausible(number).any():
+    if variable.implausible(number)[0]:
         warnings.append(left_out(variable, 1))
         return float("nan")
     return float(number[0])

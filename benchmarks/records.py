@@ -2,14 +2,11 @@
 
     python benchmarks/records.py folds RECIPE COHORT SEED[,SEED ...] [MODEL ...]
     python benchmarks/records.py other RECIPE DATA [OTHER ...]
-    python benchmarks/records.py serve RECIPE COHORT
 
 `folds` deals the stays into five folds by each seed, and trains on the others: of these a part
 decides when to stop and calibrates, and the fold is scored. The predictions of all folds are scored
 together, with intervals by bootstrap over stays. `other` trains each model by the recipe's own
-parts, and measures it on validation and on other data; the test part stays shut. `serve` times
-records of 48 variables over 72 hours, half of them measured, against LightGBM alone on features
-that are there already, in turn. One thread.
+parts, and measures it on validation and on other data; the test part stays shut.
 """
 
 import sys
@@ -30,7 +27,6 @@ from polyclinic.diagnosis.records.classifier import RecordClassifier
 from polyclinic.diagnosis.records.evaluation import evaluate_file
 from polyclinic.diagnosis.records.models import load_model
 from polyclinic.diagnosis.records.recipe import RecordRecipe
-from polyclinic.diagnosis.records.record import Record, gather, parse_record, read_record
 from polyclinic.diagnosis.records.records import BEFORE, HOURS, Records, one_each
 from polyclinic.diagnosis.records.source import read_records
 from polyclinic.diagnosis.records.steps.prepare import Prepared, make_features
@@ -217,51 +213,6 @@ def reweighted(registry: Registry, version: ModelVersion, recipe: RecordRecipe, 
     )
 
 
-def serve(path: Path, cohort: Path) -> None:
-    """Milliseconds a record, of everything, of the features, and of LightGBM alone."""
-    import lightgbm
-
-    with tempfile.TemporaryDirectory() as home:
-        registry = open_registry(Settings(home=Path(home)))
-        version = run(read_recipe(path), cohort, Path(home), registry, Silence())
-        model, files = RecordClassifier.load(registry, version), registry.load(version)
-    texts = [text.decode() for name, text in files.items() if name.startswith("trees-")]
-    boosters = [lightgbm.Booster(model_str=text) for text in texts]
-    encoding = model.spec.encoding
-    rng = np.random.default_rng(0)
-
-    def record() -> Record:
-        usual = {v.name: ((v.low or 0) + (v.high or 0)) / 3 for v in encoding.hourly}
-        values = {
-            name: [value if rng.random() < 0.5 else None for _ in range(72)]
-            for name, value in usual.items()
-        }
-        fixed = {"age": 70, "sex": "Male", "height": 175, "weight": 80}
-        return parse_record(
-            {"values": fixed, "series": {"hours": list(range(72)), "values": values}}
-        )
-
-    for batch in (1, 64):
-        records = [record() for _ in range(batch)]
-        x = encoding.encode(gather([read_record(each, encoding) for each in records]))
-        timed = {
-            "answers": lambda records=records: model.predict(records),
-            "answers with evidence": lambda records=records: model.predict(records, explain=True),
-            "features alone": lambda records=records: encoding.encode(
-                gather([read_record(each, encoding) for each in records])
-            ),
-            "LightGBM alone": lambda x=x: [b.predict(x, num_threads=1) for b in boosters],
-        }
-        taken: dict[str, list[float]] = {name: [] for name in timed}
-        for _ in range(20):
-            for name, work in timed.items():
-                started = perf_counter()
-                work()
-                taken[name].append(perf_counter() - started)
-        for name, seconds in taken.items():
-            print(f"| {batch} | {name} | {1000 * float(np.median(seconds)) / batch:.2f} |")
-
-
 def main() -> None:
     """Run what the command line names."""
     what, *places = sys.argv[1:]
@@ -269,8 +220,6 @@ def main() -> None:
         recipe, cohort, seeds, *names = places
         dealt = [int(seed) for seed in seeds.split(",")]
         in_folds(Path(recipe), Path(cohort), dealt, names or list(MODELS))
-    elif what == "serve":
-        serve(Path(places[0]), Path(places[1]))
     else:
         elsewhere(Path(places[0]), Path(places[1]), [Path(place) for place in places[2:]])
 

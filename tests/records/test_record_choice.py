@@ -10,7 +10,10 @@ from patient_records import TABLE_RECIPE, lumps
 from trained_records import TrainedRecords, trained
 
 from polyclinic.core.errors import InvalidInput
+from polyclinic.core.prediction import Prediction
+from polyclinic.diagnosis.records.classifier import RecordClassifier
 from polyclinic.diagnosis.records.recipe import RecordRecipe
+from polyclinic.diagnosis.records.record import parse_record
 
 TREES = "model: {name: lightgbm, rounds: 60, leaves: 4, min_rows: 5}"
 AUTO = """\
@@ -95,3 +98,33 @@ def test_several_labels_of_a_table_are_told_apart(tmp_path: Path) -> None:
     text = TABLE_RECIPE[:first] + "  labels:\n" + labels + TABLE_RECIPE[last:]
     made = trained(tmp_path, text, tmp_path / "grades.csv")
     assert made.version.manifest.validation.metrics["auc"].value > 0.9
+
+
+def test_of_a_table_none_one_or_several_labels_can_be_true(tmp_path: Path) -> None:
+    old = pl.when(pl.col("age") > 60).then(pl.lit("old"))
+    large = pl.when(pl.col("size") > 20).then(pl.lit("large"))
+    table = lumps(600).drop_nulls("size")
+    shaken = table.with_columns(
+        malignant=pl.concat_str(old, large, separator=" | ", ignore_nulls=True),
+        # Else they would tell the labels by themselves, which the gate refuses.
+        age=pl.col("age") + pl.col("crea") * 20,
+        size=pl.col("size") + pl.col("crea") * 10,
+    )
+    unknown = shaken.head(1).with_columns(malignant=pl.lit("old|huge"), person=pl.lit("odd"))
+    pl.concat([shaken, unknown]).write_csv(tmp_path / "several.csv")
+    first, last = TABLE_RECIPE.index("  labels:"), TABLE_RECIPE.index("  columns:")
+    labels = "".join(
+        f'    - {{system: "urn:test", code: {word}, display: {word}}}\n'
+        for word in ("old", "large")
+    )
+    text = f"{TABLE_RECIPE[:first]}  multi_label: true\n  labels:\n{labels}{TABLE_RECIPE[last:]}"
+    made = trained(tmp_path, text, tmp_path / "several.csv")
+    validation = made.version.manifest.validation
+    assert validation.metrics["auc"].value > 0.9
+    assert any("malignant: 1 rows have none" in note for note in validation.notes)
+    model = RecordClassifier.load(made.registry, made.version)
+    values = {"age": 88.0, "size": 60.0, "crea": 1.0, "sex": "Male", "site": "left"}
+    (answer,) = model.predict([parse_record({"values": values})], explain=True)
+    assert isinstance(answer, Prediction)
+    assert all(finding.present for finding in answer.findings)
+    assert len(answer.findings) == 2

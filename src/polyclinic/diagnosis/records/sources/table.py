@@ -12,6 +12,7 @@ from polyclinic.diagnosis.records.inputs import Inputs
 from polyclinic.diagnosis.records.recipe import TableData
 from polyclinic.diagnosis.records.records import Records
 from polyclinic.diagnosis.records.variables import AGE, Variable, age_bands
+from polyclinic.learning.labels import Labels
 from polyclinic.learning.prepare.issues import QualityIssue, issue
 
 #: Words that say that a value is missing.
@@ -19,8 +20,9 @@ _MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "None", "?")
 
 
 def read_table(path: Path, data: TableData) -> Records:
-    """The rows of a table. Rows without a label are left out, and named.
+    """The rows of a table. Rows without a label, or with an unknown one, are left out, and named.
 
+    Of multi-label data a row without any has none of the labels.
     A word where a number belongs, or that is none of a category's, counts as missing, and is named.
     Raises `NotFound`, or `InvalidInput` naming the column that is not there.
     """
@@ -30,14 +32,14 @@ def read_table(path: Path, data: TableData) -> Records:
         raise InvalidInput(f"The columns {', '.join(missing)} are missing.", where=str(path))
     issues = list(_unknown_columns(table, data))
     label = _one(data, "label")
-    written = {each.written: code for code, each in enumerate(data.labels)}
-    y = table[label.name].replace_strict(written, default=None, return_dtype=pl.Int64)
-    unlabelled = y.is_null().arg_true().to_list()
+    written = [each.written for each in data.labels]
+    y, labelled = _labels(table[label.name], written, several=data.multi_label)
+    unlabelled = np.flatnonzero(~labelled).tolist()
     if unlabelled:
         detail = f"{len(unlabelled)} rows have none of the labels {', '.join(written)}; left out."
         issues.append(issue("no_label", "warning", label.name, detail, unlabelled))
-    origin = y.is_not_null().arg_true()
-    table, y = table[origin], y.drop_nulls()
+    origin = pl.Series(labelled).arg_true()
+    table, y = table[origin], y[labelled]
     if not len(y):
         raise InvalidInput(f"No row has one of the labels {', '.join(written)}.", where=str(path))
     told = [column for column in data.columns if column.role == "feature"]
@@ -58,7 +60,7 @@ def read_table(path: Path, data: TableData) -> Records:
         fixed=tuple(features),
         hourly=(),
         inputs=Inputs(fixed, rows),
-        y=y.to_numpy().astype(np.int64),
+        y=y,
         patient=origin.cast(pl.String).to_numpy().astype(np.str_)
         if patient is None
         else table[patient.name].fill_null("").to_numpy().astype(np.str_),
@@ -102,6 +104,21 @@ def _text(path: Path, data: TableData) -> pl.DataFrame:
         raise InvalidInput(f"The table cannot be read: {error}", where=str(path)) from None
     stripped = pl.all().str.strip_chars()
     return table.select(pl.when(~stripped.is_in(_MISSING)).then(stripped).name.keep())
+
+
+def _labels(
+    column: pl.Series, written: list[str], *, several: bool
+) -> tuple[Labels, NDArray[np.bool_]]:
+    """The labels as in `Part`, and which rows (n,) have such as are written."""
+    if not several:
+        codes = {word: code for code, word in enumerate(written)}
+        y = column.replace_strict(codes, default=None, return_dtype=pl.Int64)
+        return y.fill_null(0).to_numpy().astype(np.int64), y.is_not_null().to_numpy()
+    rows = [
+        {word.strip() for word in text.split("|")} - {""} for text in column.fill_null("").to_list()
+    ]
+    known = np.array([row <= set(written) for row in rows], np.bool_)
+    return np.array([[word in row for word in written] for row in rows], np.bool_), known
 
 
 def _one(data: TableData, role: str) -> Variable:

@@ -4,19 +4,26 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from polyclinic.clinical.analytes import BY_NAME
 from polyclinic.core.prediction import Prediction
 from polyclinic.core.settings import Settings
+from polyclinic.diagnosis.records.chart import parse_chart
 from polyclinic.diagnosis.records.classifier import RecordClassifier
 from polyclinic.diagnosis.records.record import parse_record
 from polyclinic.registry.starters import install_starters
 from polyclinic.registry.store import open_registry
 
 
-def stay(creatinine: list[float], urine: list[float]) -> object:
+CLASS = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "IMP"}
+
+
+def stay(creatinine: list[float], urine: list[float]) -> dict[str, Any]:
     """A made-up stay of a man of 60, creatinine in mg/dL and urine in mL each hour."""
     return {
         "values": {"age": 60, "sex": "Male", "weight": 80, "height": 175},
@@ -44,6 +51,42 @@ def test_failing_kidneys_are_likelier_than_steady_ones(starter: RecordClassifier
     assert ill.findings[0].present
     assert not well.findings[0].present
     assert ill.explanation is not None
+
+
+def test_a_stay_as_a_bundle_is_answered_as_the_same_series(starter: RecordClassifier) -> None:
+    admitted = datetime(2025, 3, 1, 8, tzinfo=UTC)
+    patient = {"resourceType": "Patient", "id": "p", "gender": "male", "birthDate": "1965-03-01"}
+    period = {"start": admitted.isoformat()}
+    encounter = {"resourceType": "Encounter", "id": "e", "status": "in-progress", "period": period}
+    encounter |= {"class": CLASS, "subject": {"reference": "Patient/p"}}
+    content = stay([0.9 + 0.05 * hour for hour in range(24)], [80.0 - 3 * h for h in range(24)])
+    series = content["series"]["values"]
+    fixed = {"weight": [80.0], "height": [175.0]}
+    observed = [
+        {
+            "resourceType": "Observation",
+            "id": f"{name}-{hour}",
+            "status": "final",
+            "subject": {"reference": "Patient/p"},
+            "code": {"coding": [{"system": "http://loinc.org", "code": BY_NAME[name].loinc}]},
+            "effectiveDateTime": (admitted + timedelta(hours=hour)).isoformat(),
+            "valueQuantity": {
+                "value": value,
+                "system": "http://unitsofmeasure.org",
+                "code": BY_NAME[name].unit,
+            },
+        }
+        for name, values in (series | fixed).items()
+        for hour, value in enumerate(values)
+    ]
+    resources = [patient, encounter, *observed]
+    entries = [{"resource": each} for each in resources]
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
+    content["values"]["age"] = 60 + 1 / 1461  # sixty years and the day that leap years add
+    answers = starter.predict([parse_chart(bundle), parse_record(content)])
+    one, other = (answer for answer in answers if isinstance(answer, Prediction))
+    assert one.findings[0].probability == pytest.approx(other.findings[0].probability, abs=1e-6)
+    assert one.warnings == other.warnings == ()
 
 
 def test_the_starter_is_measured_elsewhere_by_one_command(

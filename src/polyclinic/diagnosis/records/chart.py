@@ -168,8 +168,8 @@ def _unread(report: "Report") -> Iterator[str]:
     """What of the Bundle is lost, and then what else there is to say of it, with its place."""
     issues = sorted(report.issues, key=lambda found: found.severity != "error")
     for found in issues[:TOLD]:
-        lost = "not read: " if found.severity == "error" else ""
-        yield f"{found.where}: {lost}{found.detail}"
+        what = found.check.replace("_", " ") + (", not read" if found.severity == "error" else "")
+        yield f"{found.where}: {what}: {found.detail}"
     if len(issues) > TOLD:
         yield f"And {sum(report.counts.values()) - TOLD:,} more remarks on the Bundle."
 

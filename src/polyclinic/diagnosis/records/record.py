@@ -206,12 +206,12 @@ def _hourly_values(
         what = "what came later was not read" if last > decision else "later hours count as empty"
         warnings.append(f"The model decides at hour {decision}; the series ends at {last}: {what}.")
         last = decision
-    used = hours <= last
-    if not used.any():
+    used = int(np.searchsorted(hours, last, side="right"))
+    if not used:
         raise InvalidInput(f"No hour is up to the decision at {last}.", where="/series/hours")
     column = {name: index for index, name in enumerate(series.values)}
     sent = np.array([column.get(variable.name, -1) for variable in encoding.hourly])
-    numbers = series.numbers[sent][:, used]
+    numbers = series.numbers[sent, :used]
     numbers[sent < 0] = np.nan
     for index, variable in enumerate(encoding.hourly):
         stated = units.get(variable.name)
@@ -224,7 +224,8 @@ def _hourly_values(
         for index in np.flatnonzero(wrong.any(axis=1)).tolist()
     )
     values = np.full((last + 1, len(encoding.hourly)), np.nan, np.float32)
-    values[hours[used]] = np.where(wrong, np.nan, numbers).T
+    numbers[wrong] = np.nan
+    values[hours[:used]] = numbers.T
     return values
 
 

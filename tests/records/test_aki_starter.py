@@ -19,7 +19,6 @@ from polyclinic.diagnosis.records.record import parse_record
 from polyclinic.registry.starters import install_starters
 from polyclinic.registry.store import open_registry
 
-
 CLASS = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "IMP"}
 
 

@@ -12,7 +12,9 @@ from polyclinic.diagnosis.records.features import (
     window_values,
 )
 from polyclinic.diagnosis.records.inputs import Encoding, Inputs
+from polyclinic.diagnosis.records.records import one_each
 from polyclinic.diagnosis.records.variables import Variable
+from polyclinic.learning.prepare.dataset import Part
 
 NAN = np.nan
 WINDOWS = (3, STAY)
@@ -151,3 +153,24 @@ def test_an_amount_noted_every_few_hours_is_the_same_rate_as_one_noted_hourly() 
     for name in ("last [mL/h]", "min over 6 h [mL/h]", "mean over 6 h [mL/h]"):
         assert hourly[f"urine, {name}"] == seldom[f"urine, {name}"] == 50
     assert hourly["urine, total over 6 h [mL]"] == seldom["urine, total over 6 h [mL]"] == 300
+
+
+def test_pieces_of_a_series_of_days_are_told_in_days() -> None:
+    encoding = Encoding(fixed=(), hourly=(Variable(name="a", unit="g"),), steps=26, step="d")
+    names = [group.named("A") for group in encoding.groups]
+    assert names == [
+        "A, 25 to 24 d before [g]",
+        "A, 23 to 6 d before [g]",
+        "A, 5 to 0 d before [g]",
+    ]
+
+
+@given(st.lists(st.sampled_from("abc"), min_size=1))
+def test_one_example_of_each_patient_is_taken_in_whatever_order_they_stand(
+    patients: list[str],
+) -> None:
+    n = len(patients)
+    part = Part(np.zeros((n, 1)), np.zeros(n, np.int64), np.array(patients))
+    each = one_each(part).patient
+    assert each is not None
+    assert sorted(each.tolist()) == sorted(set(patients))

@@ -1,9 +1,12 @@
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polyclinic.core.digest import sha256
-from polyclinic.diagnosis.records.record import Record, Series, parse_record
+from polyclinic.diagnosis.records.inputs import Encoding
+from polyclinic.diagnosis.records.record import Record, Series, parse_record, read_record
+from polyclinic.diagnosis.records.variables import Variable
 
 NUMBERS = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 
@@ -38,3 +41,20 @@ def test_another_value_unit_or_hour_is_another_digest() -> None:
         return parse_record({"series": series, "units": {"hr": unit}}).digest
 
     assert len({digest(), digest(hour=2), digest(value=None), digest(unit="/h")}) == 4
+
+
+@pytest.mark.parametrize("bounds", [{}, {"low": 0}, {"high": 9}, {"low": 0, "high": 9}])
+def test_a_value_beyond_single_precision_is_missing_whatever_the_range(
+    bounds: dict[str, float],
+) -> None:
+    encoding = Encoding(fixed=(Variable(name="a", **bounds), Variable(name="b")))
+    read = read_record(parse_record({"values": {"a": 1e300, "b": 2}}), encoding)
+    np.testing.assert_equal(read.fixed, [np.nan, 2])
+    assert "1 values of a lie outside" in read.warnings[0]
+
+
+def test_a_unit_of_a_column_that_the_model_does_not_know_is_told() -> None:
+    encoding = Encoding(fixed=(Variable(name="crea", unit="mg/dL", loinc="2160-0"),))
+    sent = {"values": {"crea": 1.0}, "units": {"creatinine": "umol/L"}}
+    (warning,) = read_record(parse_record(sent), encoding).warnings
+    assert "creatinine" in warning

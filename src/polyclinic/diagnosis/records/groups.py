@@ -52,7 +52,7 @@ def group(features: tuple[Feature, ...]) -> tuple[Group, ...]:
         together.setdefault((feature.variable, since), []).append(i)
     for some in together.values():
         first, last = features[some[0]], features[some[-1]]
-        window = f"{first.ago} to {last.ago} h before"
+        window = f"{first.ago} to {last.ago} {last.step} before"
         groups.append(Group(last, np.array(some[::-1]), window))
     groups += [Group(features[some[0]], np.array(some), "") for some in notes.values()]
     return tuple(groups)

@@ -133,7 +133,7 @@ def read_record(record: Record, encoding: Encoding) -> Read:
         )
     if encoding.hourly and series is None:
         raise InvalidInput("The model needs hourly values.", where="/series")
-    others = sorted(sent - known)
+    others = sorted((sent | record.units.keys()) - known)
     if others:
         warnings.append(f"Not used, since the model does not know it: {', '.join(others[:20])}.")
     fixed = np.full(len(encoding.fixed), np.nan, np.float32)

@@ -104,9 +104,10 @@ def one_each(part: Part) -> Part:
     """One example of each patient, the middle one: for what needs independent examples."""
     if part.patient is None:
         return part
-    _, first, counts = np.unique(part.patient, return_index=True, return_counts=True)
-    # A patient's examples stand together, so the middle one is half of them after the first.
-    return part.take(np.sort(first + counts // 2))
+    # Rows of a table need not stand by patient.
+    rows = np.argsort(part.patient, kind="stable")
+    _, first, counts = np.unique(part.patient[rows], return_index=True, return_counts=True)
+    return part.take(np.sort(rows[first + counts // 2]))
 
 
 def _plausible(values: NDArray[np.float32], variables: tuple[Variable, ...]) -> NDArray[np.float32]:

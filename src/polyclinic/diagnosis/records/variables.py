@@ -63,6 +63,8 @@ class Variable(Frozen):
     @property
     def range(self) -> str:
         """The plausible range in words."""
+        if self.low is None and self.high is None:
+            return "what single precision holds"
         if self.low is None or self.high is None:
             bound = "no less than" if self.high is None else "no more than"
             return f"{bound} {self.low if self.high is None else self.high:g} {self.unit}".rstrip()

@@ -80,6 +80,12 @@ def bundle(*more: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+CREA = Variable(name="crea", unit="mg/dL", loinc=BY_NAME["crea"].loinc)
+WEIGHT = Variable(name="weight", unit="kg", loinc=BY_NAME["weight"].loinc)
+CREA_AT_5 = observation("crea", 5, 1.0)
+BODY_WEIGHT = observation("weight", 20, 99.0)
+
+
 @pytest.fixture(scope="module")
 def model(stays_model: TrainedRecords) -> RecordClassifier:
     return RecordClassifier.load(stays_model.registry, stays_model.version)
@@ -114,6 +120,43 @@ def test_what_was_not_known_at_the_decision_changes_nothing(model: RecordClassif
     assert answered(model, bundle(late), at).findings == one.findings
     known = observation("crea", 9.5, 9.0, id="known")
     assert answered(model, bundle(known), at).findings != one.findings
+
+
+def test_hours_count_from_admission_to_the_very_end_of_the_stay(model: RecordClassifier) -> None:
+    encoding = Encoding(fixed=(), hourly=(CREA,), windows=(6,))
+    for end in (8, 9):
+        sent = bundle()
+        stay = sent["entry"][1]["resource"]
+        stay["period"]["end"] = (ADMITTED + timedelta(hours=end)).isoformat()
+        sent["entry"] = [sent["entry"][0], sent["entry"][1], {"resource": CREA_AT_5}]
+        at = (ADMITTED + timedelta(hours=8)).isoformat()
+        hourly = read_chart(parse_chart(sent, at), encoding, model.labels).hourly
+        assert hourly is not None
+        assert hourly[:, 0].tolist() == pytest.approx(
+            [np.nan] * 5 + [1.0] + [np.nan] * 3, nan_ok=True
+        )
+
+
+def test_a_model_of_an_earlier_hour_is_told_nothing_that_came_later(
+    model: RecordClassifier,
+) -> None:
+    encoding = Encoding(fixed=(WEIGHT,), hourly=(CREA,), windows=(6,), decision_hour=12)
+    issued = (ADMITTED + timedelta(hours=20)).isoformat()
+    later = (
+        observation("crea", 11.5, 9.0, id="issued later", issued=issued),
+        {**BODY_WEIGHT, "id": "weighed later"},
+    )
+    one, other = (
+        read_chart(parse_chart(sent), encoding, model.labels) for sent in (bundle(), bundle(*later))
+    )
+    assert one.hourly is not None
+    assert other.hourly is not None
+    np.testing.assert_array_equal(one.hourly, other.hourly)
+    np.testing.assert_array_equal(one.fixed, other.fixed)
+    assert "what was known later was not read" in other.warnings[-1]
+    years = (ADMITTED + timedelta(days=400)).isoformat()
+    with pytest.raises(InvalidInput, match="too long ago"):
+        read_chart(parse_chart(bundle(), years), encoding, model.labels)
 
 
 def test_units_are_converted_and_others_left_out_by_name(model: RecordClassifier) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # polars takes a second and 100 MB, which a service without B
 
     from polyclinic.clinical.report import Report
     from polyclinic.clinical.timeline import Timeline
+    from polyclinic.diagnosis.records.grid import Grid
 
 #: So many remarks on a Bundle, and on its units, are told with the answer.
 TOLD = 10
@@ -81,7 +82,7 @@ def parse_chart(bundle: Any, at: str | None = None) -> Chart:
     except orjson.JSONEncodeError:
         raise InvalidInput("The Bundle is nested too deeply.", where="/bundle") from None
     now = datetime.now(UTC)
-    reading = read_bundle(content, received=now, where="bundle")
+    reading = read_bundle(content, received=now, where="/bundle")
     timeline, patients = reading.timeline, len(reading.timeline.patients)
     if patients != 1:
         raise InvalidInput(
@@ -101,22 +102,31 @@ def parse_chart(bundle: Any, at: str | None = None) -> Chart:
 def read_chart(chart: Chart, encoding: Encoding, labels: Sequence[Coding]) -> Read:
     """The chart in the order and units of the model's variables.
 
+    A model that decides at a given hour is asked then, where the chart's decision is later.
     A value that cannot be, or is in a unit of something else, counts as missing, with a warning.
     labels: of which it is told which stand on the patient's problem list. Raises `InvalidInput`
-    where nothing of the chart is known to the model.
+    where nothing of the chart is known to the model, or its hour is too long ago to be found.
     """
-    import polars as pl
-
-    from polyclinic.diagnosis.records.grid import to_grid
     from polyclinic.diagnosis.records.problems import listed
 
-    timeline = chart.timeline
-    decisions = timeline.patients.select(
-        "patient", time=pl.lit(chart.decision).dt.cast_time_unit("us")
-    )
-    known = timeline.known_at(decisions)
-    grid = to_grid(known, decisions, encoding.fixed, encoding.hourly, encoding.step)
-    warnings = [*chart.warnings, *_of_another_unit(grid.left_out)]
+    decisions, known, grid = _seen(chart.timeline, chart.decision, encoding)
+    warnings = list(chart.warnings)
+    later = _hours_later(grid, encoding)
+    if later > 0:
+        # Rows of the hours up to it are not enough: what is known of them may have come later.
+        decision = chart.decision - timedelta(hours=later)
+        decisions, known, grid = _seen(chart.timeline, decision, encoding)
+        if _hours_later(grid, encoding) > 0:
+            raise InvalidInput(
+                f"The model decides at hour {encoding.decision_hour}, which is too long ago.",
+                where="/at",
+                remedy="Send the decision time `at`, within the stay's first hours.",
+            )
+        warnings.append(
+            f"The model decides at hour {encoding.decision_hour}, {later} hours before the "
+            "Bundle's decision: what was known later was not read."
+        )
+    warnings += _of_another_unit(grid.left_out)
     warnings += [
         f"Already on the problem list: {', '.join(words)}."
         for words in listed(known, decisions, labels)
@@ -137,6 +147,27 @@ def read_chart(chart: Chart, encoding: Encoding, labels: Sequence[Coding]) -> Re
             remedy=f"It reads {', '.join(_read_by(encoding))}.",
         )
     return Read(fixed, hourly, tuple(warnings), texts)
+
+
+def _seen(
+    timeline: "Timeline", decision: datetime, encoding: Encoding
+) -> "tuple[pl.DataFrame, Timeline, Grid]":
+    """The decision of the one patient as a frame, what was known then, and its grid."""
+    import polars as pl
+
+    from polyclinic.diagnosis.records.grid import to_grid
+
+    decisions = timeline.patients.select("patient", time=pl.lit(decision).dt.cast_time_unit("us"))
+    known = timeline.known_at(decisions)
+    grid = to_grid(known, decisions, encoding.fixed, encoding.hourly, encoding.step)
+    return decisions, known, grid
+
+
+def _hours_later(grid: "Grid", encoding: Encoding) -> int:
+    """How many hours the grid goes on after the one at which the model decides."""
+    if grid.inputs.hourly is None or encoding.decision_hour is None:
+        return 0
+    return len(grid.inputs.hourly.values) - 1 - encoding.decision_hour
 
 
 def _last_known(timeline: "Timeline", now: datetime) -> datetime:
@@ -196,13 +227,12 @@ def _until(values: Floats, decision_hour: int | None, warnings: list[str]) -> Fl
     """Rows (t, v) of every hour up to the one at which the model decides, if it is a given one."""
     if decision_hour is None or len(values) == decision_hour + 1:
         return values
-    last = len(values) - 1
-    what = "what came later was not read" if last > decision_hour else "later hours count as empty"
     warnings.append(
-        f"The model decides at hour {decision_hour}; the Bundle ends at {last}: {what}."
+        f"The model decides at hour {decision_hour}; the Bundle ends at {len(values) - 1}: later "
+        "hours count as empty."
     )
     rows = np.full((decision_hour + 1, values.shape[1]), np.nan, np.float32)
-    rows[: len(values)] = values[: len(rows)]
+    rows[: len(values)] = values
     return rows
 
 

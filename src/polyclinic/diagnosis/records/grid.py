@@ -157,9 +157,11 @@ def _spans(known: Timeline, asked: pl.DataFrame, values: pl.DataFrame, step: Ste
     first = values.group_by("subject").agg(begin=pl.col("at").min())
     spans = asked.join(first, on="subject", how="left", maintain_order="left")
     if step == "h":
-        # Of what was known, an encounter without an end is under way.
+        # Of what was known, an encounter without an end is under way, and so is one that just ends.
         under_way = (
-            known.events.filter(pl.col("kind") == "encounter", pl.col("end").is_null())
+            known.events.filter(pl.col("kind") == "encounter")
+            .join(asked, on="patient")
+            .filter(pl.col("end").is_null() | (pl.col("end") == pl.col("time")))
             .group_by("patient")
             .agg(admitted=pl.col("start").max())
         )

@@ -224,6 +224,16 @@ def test_a_problem_list_is_no_input_but_is_told(model: RecordClassifier) -> None
     assert "Already on the problem list: Kidney injury (aki)." in told.warnings
 
 
+NOBODY = {"resourceType": "Patient", "id": "p", "gender": "M"}
+
+
+def unitless() -> dict[str, Any]:
+    patient = NOBODY | {"gender": "male"}
+    only = observation("crea", 1, 1.2, valueQuantity={"value": 1.2})
+    entries = [{"resource": each} for each in (patient, only)]
+    return {"resourceType": "Bundle", "type": "collection", "entry": entries}
+
+
 @pytest.mark.parametrize(
     ("content", "at", "said"),
     [
@@ -232,6 +242,12 @@ def test_a_problem_list_is_no_input_but_is_told(model: RecordClassifier) -> None
         (bundle(), "yesterday", "ISO 8601"),
         (bundle(), "2025-03-01T12:00:00", "no zone"),
         (bundle(), "1990-01-01T00:00:00Z", "known to the model"),
+        (
+            {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": NOBODY}]},
+            None,
+            "entry[0]: unreadable resource, not read: gender",
+        ),
+        (unitless(), None, "entry[1]: no unit"),
         (bundle() | {"type": "message"}, None, "type that is not read"),
         (7, None, "no FHIR Bundle"),
     ],

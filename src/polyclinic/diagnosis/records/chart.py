@@ -84,17 +84,18 @@ def parse_chart(bundle: Any, at: str | None = None) -> Chart:
     now = datetime.now(UTC)
     reading = read_bundle(content, received=now, where="/bundle")
     timeline, patients = reading.timeline, len(reading.timeline.patients)
+    unread = tuple(_unread(reading.report))
     if patients != 1:
         raise InvalidInput(
-            f"The Bundle is of {patients} patients.",
+            f"The Bundle is of {patients} patients.{_first(unread)}",
             where="/bundle",
             remedy="Send the resources of one patient, each with a reference to the patient.",
         )
-    decision = _last_known(timeline, now) if at is None else _instant(at)
+    decision = _last_known(timeline, now, unread) if at is None else _instant(at)
     return Chart(
         timeline,
         decision,
-        tuple(_unread(reading.report)),
+        unread,
         sha256(content + decision.isoformat().encode()),
     )
 
@@ -141,10 +142,12 @@ def read_chart(chart: Chart, encoding: Encoding, labels: Sequence[Coding]) -> Re
     measured = hourly is not None and np.isfinite(hourly).any()
     people = [variable.name not in (AGE, SEX) for variable in encoding.fixed]
     if not measured and not any(texts) and not np.isfinite(fixed[people]).any():
+        reads = ", ".join(_read_by(encoding)) or "no codes: send the columns as `values`"
         raise InvalidInput(
-            "Nothing in the Bundle that was known at the decision is known to the model.",
+            "Nothing in the Bundle that was known at the decision is known to the model."
+            + _first(warnings),
             where="/bundle",
-            remedy=f"It reads {', '.join(_read_by(encoding))}.",
+            remedy=f"It reads {reads}.",
         )
     return Read(fixed, hourly, tuple(warnings), texts)
 
@@ -170,13 +173,15 @@ def _hours_later(grid: "Grid", encoding: Encoding) -> int:
     return len(grid.inputs.hourly.values) - 1 - encoding.decision_hour
 
 
-def _last_known(timeline: "Timeline", now: datetime) -> datetime:
+def _last_known(timeline: "Timeline", now: datetime, unread: Sequence[str]) -> datetime:
     import polars as pl
 
     # What has no time of its own was known when it was received, which is no time of the patient.
     last = timeline.events.filter(pl.col("known") < now)["known"].max()
     if not isinstance(last, datetime):
-        raise InvalidInput("Nothing in the Bundle has a time by now.", where="/bundle")
+        raise InvalidInput(
+            f"Nothing in the Bundle has a time by now.{_first(unread)}", where="/bundle"
+        )
     return last
 
 
@@ -203,6 +208,11 @@ def _unread(report: "Report") -> Iterator[str]:
         yield f"{found.where}: {what}: {found.detail}"
     if len(issues) > TOLD:
         yield f"And {sum(report.counts.values()) - TOLD:,} more remarks on the Bundle."
+
+
+def _first(remarks: Sequence[str]) -> str:
+    """The first remarks on a Bundle of which nothing was read, to go on a sentence."""
+    return f" Of it there is to say: {'; '.join(remarks[:3])}" if remarks else ""
 
 
 def _of_another_unit(values: "pl.DataFrame") -> Iterator[str]:

@@ -16,6 +16,7 @@ from trained_records import trained
 from polyclinic.clinical.fhir import read_bundle, read_ndjson
 from polyclinic.core.prediction import Coding
 from polyclinic.diagnosis.records.classifier import RecordClassifier
+from polyclinic.diagnosis.records.gate import judge
 from polyclinic.diagnosis.records.grid import to_grid
 from polyclinic.diagnosis.records.problems import listed
 from polyclinic.diagnosis.records.recipe import RecordRecipe, TimelineData
@@ -315,6 +316,12 @@ def many(n: int, seed: int = 0) -> list[Json]:
         if kidney:
             found.append(condition(f"k{who}", "N18.9", who, onsetDateTime="2015"))
     return found
+
+
+def test_a_medication_is_no_constant_column(tmp_path: Path) -> None:
+    recipe = RecordRecipe.model_validate(yaml.safe_load(RECIPE))
+    report = judge(export(tmp_path / "export", many(240)), recipe)
+    assert "metformin" not in {issue.where for issue in report.issues}
 
 
 def test_conditions_are_learnt_from_an_export(tmp_path: Path) -> None:

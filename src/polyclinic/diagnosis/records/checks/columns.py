@@ -36,6 +36,8 @@ def implausible_values(sheet: Sheet) -> Iterator[QualityIssue]:
         if known.size == 0:
             detail = f"{variable.name} is empty."
             yield issue("empty_column", "warning", variable.name, detail, part=sheet.name)
+        elif variable.medication is not None:
+            continue  # 1 where it was given, so that it cannot vary
         elif len(column) > 1 and known.size > 1 and known.min() == known.max():
             detail = f"{variable.name} is {known[0]:g} wherever it is known."
             yield issue("constant_column", "warning", variable.name, detail, part=sheet.name)

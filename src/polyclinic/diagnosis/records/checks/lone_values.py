@@ -21,7 +21,7 @@ def frozen_series(sheet: Sheet) -> Iterator[QualityIssue]:
     stays = len(sheet.bounds) - 1
     for column, variable in enumerate(sheet.variables):
         at = np.flatnonzero(~np.isnan(sheet.values[:, column]))
-        if not len(at):
+        if not len(at) or variable.medication is not None:  # 1 wherever it was given
             continue
         values, group = sheet.values[at, column], sheet.group[at]
         new = np.append(True, (np.diff(values) != 0) | (np.diff(group) != 0))

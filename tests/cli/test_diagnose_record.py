@@ -53,3 +53,18 @@ def test_evidence_is_ranked_with_value_unit_window_and_direction(tmp_path: Path)
     weights = [abs(float(line.split("│")[-2])) for line in rows[1:]]
     assert weights == sorted(weights, reverse=True)
     assert any("Creatinine" in line and "mg/dL" in line for line in rows)
+
+
+def test_a_record_as_it_is_posted_to_the_service_is_answered_alike(tmp_path: Path) -> None:
+    bare, posted, two = (
+        stay(tmp_path / "bare.json", 0.1),
+        tmp_path / "posted.json",
+        tmp_path / "two",
+    )
+    record = json.loads(Path(bare).read_text())
+    posted.write_text(json.dumps({"records": [record]}))
+    two.write_text(json.dumps({"records": [record, record]}))
+    shown = CliRunner().invoke(app, ["record", bare, str(posted), str(two), "--json"])
+    one, same, refused = json.loads(shown.stdout)["results"]
+    assert one["prediction"]["findings"] == same["prediction"]["findings"]
+    assert "one record" in refused["problem"]["detail"]

@@ -91,14 +91,20 @@ def _read_record(file: Path) -> "Sent":
     """The record in a file as the service reads it, or what is wrong with it."""
     import orjson
 
-    from polyclinic.service.records import read_item
+    from polyclinic.service.records import FIELD, read_item
 
     try:
-        return read_item(orjson.loads(file.read_bytes()))
+        content = orjson.loads(file.read_bytes())
     except OSError as error:
         return InvalidInput(f"The file cannot be read: {error.strerror}.")
     except orjson.JSONDecodeError as error:
         return InvalidInput(f"This is not JSON: {error}.")
+    if isinstance(content, dict) and content.keys() == {FIELD}:  # as it is posted to the service
+        items = content[FIELD]
+        if not isinstance(items, list) or len(items) != 1:
+            return InvalidInput("A file holds one record.", where=f"/{FIELD}")
+        content = items[0]
+    return read_item(content)
 
 
 def _print_evidence(file: Path, answer: "Prediction") -> None:

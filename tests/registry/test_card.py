@@ -16,6 +16,7 @@ from polyclinic.registry.history import Opening
 from polyclinic.registry.manifest import CardText, Manifest
 from polyclinic.registry.signing import Signature
 from polyclinic.registry.version import ModelVersion
+from polyclinic.registry.wording import measure
 from sample_model import DATASET, LABELS, TIME, sample_evaluation, sample_files, sample_manifest
 
 FULL_TEXT = CardText(**{name: f"The {name} text" for name in CardText.model_fields})
@@ -125,6 +126,11 @@ def test_every_form_tells_the_whole_story(form: str) -> None:
         "network.onnx",
     ):
         assert fact in said, fact
+
+
+def test_a_figure_of_the_hours_before_an_onset_is_called_what_it_is() -> None:
+    assert measure("auprc_before_onset") == "Area under precision-recall, before onset"
+    assert measure("ece_after_onset") == "Calibration error (ECE), after onset"
 
 
 def test_a_label_that_is_no_finding_is_not_passed_off_as_one() -> None:

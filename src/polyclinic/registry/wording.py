@@ -23,7 +23,14 @@ MEASURES = {
     "hamming_accuracy": "Share of labels right",
     "quadratic_kappa": "Quadratic weighted kappa",
     "mean_absolute_error": "Mean error, in grades",
+    "alarms_per_patient_day": "Alarms a patient-day, before onset",
+    "alarm_hours_per_patient_day": "Hours above the threshold a patient-day, before onset",
+    "deletion_of_evidence": "Log-odds lost without the top evidence",
+    "deletion_at_random": "Log-odds lost without as many inputs at random",
+    "evidence_over_random": "Top evidence less random, log-odds",
 }
+#: Of which hours a figure is, where records have an onset: the ends of its name.
+HOURS = {"_before_onset": ", before onset", "_after_onset": ", after onset"}
 PARTS = {"validation": "Validation part", "test": "Test part", "external": "External data"}
 SYSTEMS = {
     "http://hl7.org/fhir/sid/icd-10-cm": "ICD-10-CM",
@@ -35,6 +42,9 @@ SYSTEMS = {
 
 def measure(name: str) -> str:
     """What people call the measure `name`."""
+    for ending, hours in HOURS.items():
+        if name.endswith(ending):
+            return measure(name.removesuffix(ending)) + hours
     return MEASURES.get(name, name.replace("_", " "))
 
 

@@ -153,6 +153,13 @@ def test_rows_that_stand_twice_are_reported_and_contradictions_refused(tmp_path:
     assert issues(recipe_of(TABLE_RECIPE), path)["conflicting_labels"].rows == (0, 400)
 
 
+def test_the_no_of_a_column_of_ones_and_zeros_stands_for_no_missing_value(tmp_path: Path) -> None:
+    path = written(tmp_path, smoker=pl.int_range(pl.len()) % 3 // 2)
+    assert "sentinel" not in issues(
+        recipe_of(TABLE_RECIPE, "{name: smoker, low: 0, high: 1}"), path
+    )
+
+
 def test_what_tells_nothing_or_cannot_be_read_is_reported(tmp_path: Path) -> None:
     path = written(
         tmp_path,

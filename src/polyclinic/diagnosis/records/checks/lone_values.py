@@ -78,7 +78,7 @@ def sentinels(sheet: Sheet) -> Iterator[QualityIssue]:
             if is_it.sum() < MIN_SENTINELS:
                 continue
             rest = values[known & ~is_it]
-            if not len(rest):
+            if not len(rest) or rest.min() == rest.max():  # a yes and a no, written 1 and 0
                 continue
             low, middle, high = np.quantile(rest, [0.001, 0.5, 0.999])
             beyond = (rest >= word) if word > high else (rest <= word)

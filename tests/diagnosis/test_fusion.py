@@ -1,6 +1,7 @@
 """Answers about one patient, fused: Bayes' rule with answers independent given the truth."""
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -43,6 +44,18 @@ def said(coding: Coding, probability: float, prior: float, p_value: float = 0.5)
         ),
     )
     return Said(prediction, {coding.code: prior})
+
+
+def test_what_another_answer_rests_on_counts_once() -> None:
+    picture = said(PNEUMONIA, 0.8, 0.3)
+    record = replace(said(PNEUMONIA, 0.9, 0.3), rests_on=frozenset({0}))
+    (finding,), (warning,) = fuse([picture, record])
+    assert (finding.answers, finding.probability) == ((1,), 0.9)
+    assert "answer 0 is what another one rests on" in warning
+    # Where the record's answer is no evidence, the picture's own stands.
+    strange = replace(said(PNEUMONIA, 0.9, 0.3, p_value=0.0), rests_on=frozenset({0}))
+    (finding,), _ = fuse([picture, strange])
+    assert finding.answers == (0,)
 
 
 def log_odds(p: float) -> float:

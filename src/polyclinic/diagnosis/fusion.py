@@ -28,10 +28,14 @@ class FusedFinding(Frozen):
 
 @dataclass(frozen=True)
 class Said:
-    """An answer, and by code how frequent its findings are where its model was calibrated."""
+    """An answer, and by code how frequent its findings are where its model was calibrated.
+
+    rests_on: indices of other answers that its model was given, and reads.
+    """
 
     prediction: Prediction
     prevalence: Mapping[str, float]
+    rests_on: frozenset[int] = frozenset()
 
 
 def fuse(answers: Sequence[Said | None]) -> tuple[tuple[FusedFinding, ...], tuple[str, ...]]:
@@ -41,16 +45,19 @@ def fuse(answers: Sequence[Said | None]) -> tuple[tuple[FusedFinding, ...], tupl
     this scale) plus what each answer moved it from its own model's: Bayes' rule with answers that
     are independent given the truth (Genest and Zidek 1986, section 3.3, with equal weights of one).
     An answer about an input unlike its model's own is no evidence, and left out where another one
-    knows the finding. Of None, an input that had no answer, nothing is said.
+    knows the finding; so is one that another rests on, which would count twice. Of None, an input
+    that had no answer, nothing is said.
     """
     known: dict[tuple[str, str], list[tuple[int, Finding, float]]] = {}
     strange: list[int] = []
+    rests_on: dict[int, frozenset[int]] = {}
     warnings = []
     for index, said in enumerate(answers):
         if said is None:
             continue
         if not said.prediction.familiarity.familiar:
             strange.append(index)
+        rests_on[index] = said.rests_on
         for finding in said.prediction.findings:
             key = (finding.coding.system, finding.coding.code)
             prior = said.prevalence[finding.coding.code]
@@ -64,7 +71,15 @@ def fuse(answers: Sequence[Said | None]) -> tuple[tuple[FusedFinding, ...], tupl
                 f"{some[0][1].coding.display}: answer {left} is about an input unlike those its "
                 "model was made from, and left out."
             )
-        fused.append(_together(familiar or some))
+        kept = familiar or some
+        told = frozenset().union(*(rests_on[index] for index, *_ in kept))
+        twice = [index for index, *_ in kept if index in told]
+        if twice:
+            warnings.append(
+                f"{some[0][1].coding.display}: answer {', '.join(map(str, twice))} is what another "
+                "one rests on, and left out."
+            )
+        fused.append(_together([each for each in kept if each[0] not in told]))
     fused.sort(key=lambda finding: -finding.probability)
     return tuple(fused), tuple(warnings)
 

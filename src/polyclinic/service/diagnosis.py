@@ -175,7 +175,8 @@ def create_diagnosis(
 
         What pictures show is an event of a Bundle's timeline, for models of records that read such.
         Of a finding that several answers know the calibrated log-odds are added, as if they were
-        independent given the truth. What cannot be answered has its `problem` among the `answers`.
+        independent given the truth; a picture's answer that a record's rests on counts once.
+        What cannot be answered has its `problem` among the `answers`.
         """
         uploads, sent = await read_patient(request, max_items=settings.max_items)
 
@@ -185,7 +186,7 @@ def create_diagnosis(
             return seen, await _answered(records, record_model, told, explain)
 
         answers = await while_connected(request, answered())
-        return await asyncio.to_thread(together, NOTICE, *answers, registry)
+        return await asyncio.to_thread(together, NOTICE, sent, *answers, registry)
 
     return app
 

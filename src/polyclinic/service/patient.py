@@ -2,7 +2,7 @@
 
 import asyncio
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -16,6 +16,7 @@ from polyclinic.core.prediction import Prediction
 from polyclinic.core.problem import Problem
 from polyclinic.diagnosis.fusion import FusedFinding, Said, fuse
 from polyclinic.diagnosis.records.chart import Chart
+from polyclinic.diagnosis.records.spec import RecordSpec
 from polyclinic.registry.store import Registry
 from polyclinic.service.records import JSON, Sent, placed, read_item
 from polyclinic.service.records import request_body as records_body
@@ -86,15 +87,28 @@ def knowing(records: Sequence[Sent], images: Sequence[Answer]) -> list[Sent]:
 
 
 def together(
-    notice: str, images: Sequence[Answer], records: Sequence[Answer], registry: Registry
+    notice: str,
+    sent: Sequence[Sent],
+    images: Sequence[Answer],
+    records: Sequence[Answer],
+    registry: Registry,
 ) -> PatientDiagnosis:
-    """The response. Raises the first problem where nothing has an answer."""
+    """The response. Raises the first problem where nothing has an answer.
+
+    sent: the records; a Bundle among them knew what the pictures show (`knowing`).
+    """
     places = [(IMAGES, i) for i in range(len(images))] + [(RECORDS, i) for i in range(len(records))]
     answers = [*images, *(placed(answer, index) for index, answer in enumerate(records))]
     problems = [answer for answer in answers if isinstance(answer, PolyclinicError)]
     if len(problems) == len(answers):
         raise problems[0]
-    said = [_said(answer, registry) for answer in answers]
+    said = [
+        *(_said(answer, registry) for answer in images),
+        *(
+            _said(answer, registry, images if isinstance(record, Chart) else ())
+            for answer, record in zip(records, sent, strict=True)
+        ),
+    ]
     findings, warnings = fuse(said)
     return PatientDiagnosis(
         notice=notice,
@@ -111,16 +125,34 @@ def together(
     )
 
 
-def _said(answer: Answer, registry: Registry) -> Said | None:
-    """An answer with the prevalences that its probabilities are for."""
+def _said(answer: Answer, registry: Registry, given: Sequence[Answer] = ()) -> Said | None:
+    """An answer with the prevalences that its probabilities are for.
+
+    given: the first answers of all, where its input knew them.
+    """
     if isinstance(answer, PolyclinicError):
         return None
-    if answer.reweighting is not None:
-        return Said(answer, answer.reweighting.prevalence)
     model = answer.provenance.model
-    validation = registry.resolve(f"{model.name}@{model.version}").manifest.validation
+    manifest = registry.resolve(f"{model.name}@{model.version}").manifest
+    rests_on = _read(given, manifest.spec) if given else frozenset()
+    if answer.reweighting is not None:
+        return Said(answer, answer.reweighting.prevalence, rests_on)
+    validation = manifest.validation
     counts = validation.label_counts.items()
-    return Said(answer, {code: count / validation.examples for code, count in counts})
+    shares = {code: count / validation.examples for code, count in counts}
+    return Said(answer, shares, rests_on)
+
+
+def _read(given: Sequence[Answer], spec: Mapping[str, Any]) -> frozenset[int]:
+    """Indices of the answers with a finding that a model of records reads."""
+    encoding = RecordSpec.model_validate(spec).encoding
+    read = {variable.finding for variable in (*encoding.fixed, *encoding.hourly)}
+    return frozenset(
+        index
+        for index, answer in enumerate(given)
+        if isinstance(answer, Prediction)
+        and any(f"{each.coding.system}|{each.coding.code}" in read for each in answer.findings)
+    )
 
 
 def _parsed(body: io.BytesIO, max_items: int) -> tuple[list[Upload], list[Sent]]:

@@ -135,7 +135,10 @@ def test_a_picture_that_the_record_s_model_was_told_of_counts_once(
     department: TestClient,
 ) -> None:
     params = {"record_model": "lungs@candidate"}
-    for record, answers in (({"bundle": BUNDLE}, [1]), ({"values": {"hr": 90}}, [0, 1])):
+    for record, answers in (
+        ({"bundle": BUNDLE}, [1]),
+        ({"values": {"hr": 90, "shown": 0.8}}, [0, 1]),
+    ):
         body = {"images": [PICTURE], "records": [record]}
         together = department.post("/v1/diagnosis/patient", json=body, params=params).json()
         (finding,) = together["findings"]

@@ -35,7 +35,7 @@ def say(message: str) -> None:
     """Tell the person something, on standard error, so that output stays clean."""
     from rich.console import Console
 
-    Console(stderr=True, highlight=False, markup=False).print(message)
+    Console(stderr=True, highlight=False, markup=False).print(message, soft_wrap=True)
 
 
 def person() -> str:

@@ -174,3 +174,13 @@ def test_one_example_of_each_patient_is_taken_in_whatever_order_they_stand(
     each = one_each(part).patient
     assert each is not None
     assert sorted(each.tolist()) == sorted(set(patients))
+
+
+def test_only_what_adds_up_is_a_rate_a_day_where_rows_are_days() -> None:
+    drip = Variable(name="drip", unit="mL/h")
+    urine = Variable(name="urine", unit="mL", adds_up=True)
+    encoding = Encoding(fixed=(), hourly=(drip, urine), windows=(7,), step="d")
+    names = [feature.name for feature in encoding.features]
+    assert "drip, last [mL/h]" in names
+    assert "urine, mean over 7 d [mL/d]" in names
+    assert "drip, days since [d]" in names

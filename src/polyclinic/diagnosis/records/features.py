@@ -86,12 +86,6 @@ class Feature(Frozen):
             words += f", {statistic}" + (f" {self.window}" if self.window else "")
         return f"{words} [{self.unit}]" if self.unit else words
 
-    def of_days(self) -> "Feature":
-        """The same feature of rows that are days."""
-        unit = "d" if self.unit == "h" else self.unit.removesuffix("/h")
-        rate = "/d" if self.unit.endswith("/h") else ""
-        return self.model_copy(update={"unit": unit + rate, "step": "d"})
-
 
 class Measured(Protocol):
     """What must be known of a variable: how it is called, its unit, whether it adds up."""
@@ -129,7 +123,9 @@ class Hourly:
         return np.arange(len(self.start)) - self.start
 
 
-def window_features(measured: Sequence[Measured], windows: Sequence[int]) -> list[Feature]:
+def window_features(
+    measured: Sequence[Measured], windows: Sequence[int], step: Step = "h"
+) -> list[Feature]:
     """The features whose values `window_values` gives."""
     features: list[Feature] = []
     nothing = Hourly(np.empty((0, len(measured)), np.float32), np.empty(0, np.int64))
@@ -137,10 +133,10 @@ def window_features(measured: Sequence[Measured], windows: Sequence[int]) -> lis
         for each in measured:
             if statistic == "total" and not each.adds_up:
                 continue
-            rate = f"{each.unit}/h" if each.adds_up and each.unit else each.unit
-            unit = {"hours since": "h", "count": "", "total": each.unit}.get(statistic, rate)
+            rate = f"{each.unit}/{step}" if each.adds_up and each.unit else each.unit
+            unit = {"hours since": step, "count": "", "total": each.unit}.get(statistic, rate)
             features.append(
-                Feature(variable=each.name, statistic=statistic, unit=unit, hours=hours)
+                Feature(variable=each.name, statistic=statistic, unit=unit, hours=hours, step=step)
             )
     return features
 
@@ -161,10 +157,10 @@ def window_values(
     return np.concatenate(columns, axis=1)
 
 
-def row_features(measured: Sequence[Measured], steps: int) -> list[Feature]:
+def row_features(measured: Sequence[Measured], steps: int, step: Step = "h") -> list[Feature]:
     """The features whose values `row_values` gives."""
     return [
-        Feature(variable=each.name, statistic="at", unit=each.unit, ago=ago)
+        Feature(variable=each.name, statistic="at", unit=each.unit, ago=ago, step=step)
         for ago in range(steps - 1, -1, -1)
         for each in measured
     ]

@@ -119,13 +119,11 @@ class Encoding(Frozen):
 
     def _features_of_hours(self) -> list[Feature]:
         if self.steps:
-            features = row_features(self._measured, self.steps)
+            features = row_features(self._measured, self.steps, self.step)
         else:
-            features = window_features(self._measured, self.windows)
+            features = window_features(self._measured, self.windows, self.step)
         by = "days" if self.step == "d" else "hours"
         hour = Feature(variable=f"{by} since the stay began", statistic="value", unit=self.step)
-        if self.step == "d":
-            features = [feature.of_days() for feature in features]
         return [hour, *features]
 
     def _values_of_hours(self, inputs: Inputs) -> list[Floats]:

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polyclinic.core.digest import sha256
+from polyclinic.core.errors import InvalidInput
 from polyclinic.diagnosis.records.inputs import Encoding
 from polyclinic.diagnosis.records.record import Record, Series, parse_record, read_record
 from polyclinic.diagnosis.records.variables import Variable
@@ -58,3 +59,14 @@ def test_a_unit_of_a_column_that_the_model_does_not_know_is_told() -> None:
     sent = {"values": {"crea": 1.0}, "units": {"creatinine": "umol/L"}}
     (warning,) = read_record(parse_record(sent), encoding).warnings
     assert "creatinine" in warning
+
+
+def test_a_record_without_any_value_has_no_answer() -> None:
+    encoding = Encoding(fixed=(Variable(name="a", low=0, high=9), Variable(name="b")))
+    for values in ({"a": None}, {"a": None, "b": None}, {"a": 10}):
+        with pytest.raises(InvalidInput, match="is missing"):
+            read_record(parse_record({"values": values}), encoding)
+    series = {"series": {"hours": [0, 1], "values": {"hr": [None, None]}}}
+    hourly = Encoding(fixed=(), hourly=(Variable(name="hr"),), windows=(6,))
+    with pytest.raises(InvalidInput, match="is missing"):
+        read_record(parse_record(series), hourly)

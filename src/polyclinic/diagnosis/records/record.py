@@ -118,8 +118,8 @@ def read_record(record: Record, encoding: Encoding) -> Read:
     """The record in the order and units of the model's variables.
 
     A value that cannot be counts as missing, with a warning; so does a column that the model does
-    not know. Raises `InvalidInput` where nothing of it is known to the model, a unit does not
-    measure what its column holds, or a category has another word.
+    not know. Raises `InvalidInput` where nothing of it is known to the model or every value is
+    missing, a unit does not measure what its column holds, or a category has another word.
     """
     warnings: list[str] = []
     every = (*encoding.fixed, *encoding.hourly, *encoding.notes)
@@ -145,6 +145,12 @@ def read_record(record: Record, encoding: Encoding) -> Read:
     hourly = None
     if series is not None and encoding.hourly:
         hourly = _hourly_values(series, record.units, encoding, warnings)
+    measured = hourly is not None and np.isfinite(hourly).any()
+    if not measured and not any(texts) and not np.isfinite(fixed).any():
+        raise InvalidInput(
+            f"Every value that the model knows is missing. {' '.join(warnings)}".rstrip(),
+            remedy="Send at least one of them.",
+        )
     return Read(fixed, hourly, tuple(warnings), texts)
 
 

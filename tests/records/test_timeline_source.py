@@ -291,6 +291,9 @@ def test_a_recipe_of_timelines_must_say_what_it_asks() -> None:
         RecordRecipe.model_validate(content)
 
 
+DIAGNOSED = ("Patient", "Encounter", "Condition")
+
+
 def many(n: int, seed: int = 0) -> list[Json]:
     """Patients of whom those with diabetes have more glucose, and often metformin."""
     rng = np.random.default_rng(seed)
@@ -316,6 +319,13 @@ def many(n: int, seed: int = 0) -> list[Json]:
         if kidney:
             found.append(condition(f"k{who}", "N18.9", who, onsetDateTime="2015"))
     return found
+
+
+def test_an_export_that_measures_nothing_is_reported_not_a_crash(tmp_path: Path) -> None:
+    recipe = RecordRecipe.model_validate(yaml.safe_load(RECIPE))
+    unmeasured = [each for each in many(240) if each["resourceType"] in DIAGNOSED]
+    report = judge(export(tmp_path / "export", unmeasured), recipe)
+    assert {"glu", "crea", "metformin"} <= {each.where for each in report.issues}
 
 
 def test_a_medication_is_no_constant_column(tmp_path: Path) -> None:

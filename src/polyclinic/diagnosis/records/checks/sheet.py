@@ -53,7 +53,9 @@ class Sheet:
     @cached_property
     def bounds(self) -> Rows:
         """Where each of the g groups begins, and the last one ends (g + 1,)."""
-        return np.flatnonzero(np.diff(self.group, prepend=-1, append=self.group[-1:] + 1))
+        return np.flatnonzero(
+            np.diff(self.group, prepend=-1, append=self.group.max(initial=-1) + 1)
+        )
 
     @cached_property
     def medians(self) -> Doubles:

@@ -39,6 +39,8 @@ _MOVES = _Way(high=0.6, low=0.2, least=30)
 def shifted_series(sheet: Sheet) -> Iterator[QualityIssue]:
     """A column that some hours off goes together with others as it should in its place."""
     known = ~np.isnan(sheet.values)
+    if not len(known):
+        return
     share = known.mean(axis=0)
     steps = np.diff(sheet.values, axis=0, prepend=np.float32(np.nan))
     steps[sheet.bounds[:-1]] = np.nan

@@ -13,8 +13,10 @@ from polyclinic.diagnosis.records.features import (
 )
 from polyclinic.diagnosis.records.inputs import Encoding, Inputs
 from polyclinic.diagnosis.records.records import one_each
+from polyclinic.diagnosis.records.usual import UsualSpace, fit_usual_space
 from polyclinic.diagnosis.records.variables import Variable
 from polyclinic.learning.prepare.dataset import Part
+from polyclinic.learning.trust.familiarity import fit_familiarity
 
 NAN = np.nan
 WINDOWS = (3, STAY)
@@ -184,3 +186,19 @@ def test_only_what_adds_up_is_a_rate_a_day_where_rows_are_days() -> None:
     assert "drip, last [mL/h]" in names
     assert "urine, mean over 7 d [mL/d]" in names
     assert "drip, days since [d]" in names
+
+
+def test_a_record_with_hardly_a_value_is_not_usual_where_all_were_known() -> None:
+    rng = np.random.default_rng(0)
+    features = [Feature(variable=f"v{i}", statistic="value", unit="") for i in range(30)]
+    x = rng.normal(size=(400, 30)).astype(np.float32)
+    y = (x[:, 0] > 0).astype(np.int64)
+    space = fit_usual_space(features, x[:300])
+    usual = fit_familiarity(space.place(x[:300]), y[:300], space.place(x[300:]))
+    for missing, familiar in ((1, True), (25, False), (29, False)):
+        empty = x[300:].copy()
+        empty[:, 30 - missing :] = np.nan
+        share = float((usual.p_values(space.place(empty)) > 0.02).mean())
+        assert share > 0.9 if familiar else share < 0.1
+    old = {name: array for name, array in vars(space).items() if name != "known"}
+    np.testing.assert_array_equal(UsualSpace.from_arrays(old, 30).place(x)[:, -1], 1.0)

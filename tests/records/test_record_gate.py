@@ -308,3 +308,12 @@ def test_real_cohorts_are_passed(shared_data: Path) -> None:
     assert report.errors == ()
     of_values = {each.check for each in report.issues if each.part in ("dyn", "sta")}
     assert of_values <= {"implausible", "wrong_unit", "sentinel", "decimal_slip"}
+
+
+def test_rows_that_few_columns_tell_apart_are_alike_by_chance(tmp_path: Path) -> None:
+    table = lumps(600).with_columns(
+        pl.col("age").round(0), pl.lit(1.0).alias("crea"), pl.lit(20.0).alias("size")
+    )
+    table.write_csv(tmp_path / "ties.csv")
+    checked = prepare(recipe_of(TABLE_RECIPE), tmp_path / "ties.csv", tmp_path)
+    assert not any("alike" in note or "more than once" in note for note in checked.notes)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from patient_records import STAYS_RECIPE, write_stays
 from trained_records import TrainedRecords
 
-from polyclinic.core.errors import InvalidInput
+from polyclinic.core.errors import InvalidInput, PolyclinicError
 from polyclinic.core.settings import Settings
 from polyclinic.diagnosis.imaging.classifier import ImageClassifier
 from polyclinic.diagnosis.records.classifier import RecordClassifier
@@ -261,3 +261,10 @@ def test_the_command_line_goes_by_the_recipes_kind(tmp_path: Path) -> None:
         told = polyclinic("evaluate", "kidneys@candidate", "--data", data)["evaluation"]
         assert told["part"] == part
         assert {"auc", "auc_before_onset", "auprc_before_onset"} <= set(told["metrics"])
+
+
+def test_a_record_that_knows_little_says_so(stays_model: TrainedRecords) -> None:
+    record = parse_record({"values": {}, "series": {"hours": [3], "values": {"hr": [80.0]}}})
+    (answer,) = model_of(stays_model).predict([record])
+    assert not isinstance(answer, PolyclinicError)
+    assert "Of the 52 variables that the model reads 1 are known." in answer.warnings

@@ -27,6 +27,9 @@ from polyclinic.learning.trust.familiarity import FamiliarityModel
 from polyclinic.registry.store import Registry
 from polyclinic.registry.version import ModelVersion
 
+#: A record in which a smaller share of the model's variables is known says so.
+FEW = 0.1
+
 
 class RecordClassifier(Answering):
     """A model version of kind `diagnosis.record`, ready to answer."""
@@ -120,9 +123,16 @@ class RecordClassifier(Answering):
         return [answers[row] for row in range(len(items))]
 
     def _read(self, item: Record | Chart) -> Read:
+        encoding = self.spec.encoding
         if isinstance(item, Chart):
-            return read_chart(item, self.spec.encoding, self.labels)
-        return read_record(item, self.spec.encoding)
+            read = read_chart(item, encoding, self.labels)
+        else:
+            read = read_record(item, encoding)
+        known, all_of_them = read.known, len(encoding.names)
+        if known < FEW * all_of_them:
+            few = f"Of the {all_of_them} variables that the model reads {known} are known."
+            return replace(read, warnings=(few, *read.warnings))
+        return read
 
     def _explanation(self, x: Floats, read: Sequence[Read], row: int, label: int) -> Explanation:
         contributions = self.contributions(x[row : row + 1], label)[0]

@@ -85,6 +85,11 @@ class Encoding(Frozen):
         return group(self.features)
 
     @cached_property
+    def names(self) -> frozenset[str]:
+        """The names of all variables."""
+        return frozenset(each.name for each in (*self.fixed, *self.hourly, *self.notes))
+
+    @cached_property
     def plausible(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The least and the greatest plausible value of each hourly variable (v,)."""
         low = [-np.inf if each.low is None else each.low for each in self.hourly]

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from polyclinic.clinical.timeline import Timeline
 from polyclinic.core.prediction import Coding
 
+#: In the address of code systems in which a code begins with that of what it belongs to.
+_HIERARCHY = "icd-10"
 #: Verification of a condition that may be none (FHIR R4 value set condition-ver-status).
 _SUSPECTED = ("unconfirmed", "provisional", "differential")
 
@@ -18,9 +20,10 @@ def problems(
 ) -> NDArray[np.bool_]:
     """Which of k conditions each of m patients has at the decision time: (m, k).
 
-    decisions: columns patient and time, as in `Timeline.known_at`. A code stands for itself and
-    for those below it, as E11 of ICD-10-CM for E11.9. A condition counts from when it may have
-    begun until it is over, whenever that became known: give what was known for a problem list.
+    decisions: columns patient and time, as in `Timeline.known_at`. A code of ICD-10 stands for
+    itself and for those below it, as E11 for E11.9; any other for itself. A condition counts from
+    when it may have begun until it is over, whenever that became known: give what was known for a
+    problem list.
     """
     conditions = (
         timeline.events.filter(
@@ -36,7 +39,10 @@ def problems(
     )
     found = np.zeros((len(decisions), len(codes)), np.bool_)
     for column, coding in enumerate(codes):
-        is_it = pl.col("code").str.starts_with(f"{coding.system}|{coding.code}")
+        name = f"{coding.system}|{coding.code}"
+        is_it = pl.col("code") == name
+        if _HIERARCHY in coding.system:
+            is_it = pl.col("code").str.starts_with(name)
         found[conditions.filter(is_it)["row"].to_numpy(), column] = True
     return found
 

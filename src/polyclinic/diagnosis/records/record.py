@@ -113,6 +113,12 @@ class Read:
     warnings: tuple[str, ...] = field(default=())
     texts: tuple[str, ...] = ()
 
+    @property
+    def known(self) -> int:
+        """How many variables are known at any time."""
+        measured = 0 if self.hourly is None else np.isfinite(self.hourly).any(axis=0).sum()
+        return int(np.isfinite(self.fixed).sum() + measured) + sum(map(bool, self.texts))
+
 
 def read_record(record: Record, encoding: Encoding) -> Read:
     """The record in the order and units of the model's variables.

@@ -14,6 +14,9 @@ from polyclinic.diagnosis.records.models.linear import Doubles, usual_values
 USUAL_FILE = "usual.safetensors"
 #: At most so many directions; of more columns the principal ones.
 DIRECTIONS = 64
+#: Where training knows all values, a tenth of them missing is as far out as one value that lies a
+#: deviation off: a missing value counts as the median, and a record of such alone would look usual.
+PER_SHARE = 10.0
 #: So many records are looked at together, which bounds the memory of it.
 CHUNK = 1024
 
@@ -24,19 +27,21 @@ class UsualSpace:
 
     columns: (c, w) the features that hold a value or, of several, its latest ones first: what is
     summed up of the past follows from them. median, scale: (c,). directions: (c, r - 1).
+    known: (1,) what the share of known values is multiplied by.
     """
 
     columns: NDArray[np.int64]
     median: Doubles
     scale: Doubles
     directions: Doubles
+    known: Doubles
 
     def place(self, x: Floats) -> Doubles:
         """Where records lie (n, r). A missing value counts as the median."""
         values = _latest(x, self.columns)
         z = np.nan_to_num((values - self.median) / self.scale, nan=0.0, posinf=1e6, neginf=-1e6)
         known = np.isfinite(values).mean(axis=1)
-        return np.column_stack([z @ self.directions, known])
+        return np.column_stack([z @ self.directions, known * self.known])
 
     def to_file(self) -> bytes:
         """The space as safetensors."""
@@ -56,7 +61,9 @@ class UsualSpace:
         fits = [array.shape for array in rest[:2]] == [(c,)] * 2 and rest[2].shape[:1] == (c,)
         if not fits or (c and not 0 <= columns.min() <= columns.max() < features):
             raise IntegrityError("The arrays of the usual space do not fit together.")
-        return cls(columns, *rest)
+        # Earlier releases took the share as it is.
+        known = np.asarray(arrays.get("known", np.ones(1)), np.float64).reshape(1)
+        return cls(columns, rest[0], rest[1], rest[2], known)
 
 
 def fit_usual_space(features: Sequence[Feature], x: Floats) -> UsualSpace:
@@ -69,7 +76,7 @@ def fit_usual_space(features: Sequence[Feature], x: Floats) -> UsualSpace:
         z = np.nan_to_num((values - median) / scale)
         _, vectors = np.linalg.eigh(z.T @ z)
         directions = vectors[:, ::-1][:, :DIRECTIONS]
-    return UsualSpace(columns, median, scale, directions)
+    return UsualSpace(columns, median, scale, directions, np.array([PER_SHARE]))
 
 
 def _columns(features: Sequence[Feature]) -> NDArray[np.int64]:

@@ -14,6 +14,8 @@ from polyclinic.learning.prepare.issues import QualityIssue, Severity, issue
 
 #: So many values are not the same by chance, in a row or almost in a stay.
 MIN_VALUES, MIN_STAY_VALUES = 6, 60
+#: Rows are alike by more than chance where fewer others than this are expected to be.
+CHANCE = 0.01
 #: Two stays are one where this share of the full hours of the shorter one is the same.
 COPIED = 0.5
 #: Almost the same is within this fraction; so are nearly all values of a disturbed copy.
@@ -23,9 +25,13 @@ MANY = 10
 
 
 def duplicated_rows(sheet: Sheet, y: Labels) -> Iterator[QualityIssue]:
-    """Rows that stand twice: with the same label they count double, with another one is wrong."""
-    _, group = np.unique(_bytes(sheet.values), return_inverse=True)
+    """Rows that stand twice: with the same label they count double, with another one is wrong.
+
+    Rows that few columns tell apart are alike by chance, and say nothing of each other.
+    """
+    _, first, group = np.unique(_bytes(sheet.values), return_index=True, return_inverse=True)
     group = group.ravel()
+    told = _alike_by_chance(sheet.values)[first] < CHANCE
     counts = np.bincount(group)
     _, label = np.unique(y, axis=0, return_inverse=True)
     _, of_group = np.unique(np.stack([group, label.ravel()]), axis=1, return_index=True)
@@ -34,13 +40,13 @@ def duplicated_rows(sheet: Sheet, y: Labels) -> Iterator[QualityIssue]:
         (
             "conflicting_labels",
             "error",
-            (counts > 1) & (labels > 1),
+            (counts > 1) & (labels > 1) & told,
             "rows are alike but have different labels; correct the labels.",
         ),
         (
             "duplicated_rows",
             "warning",
-            (counts > 1) & (labels == 1),
+            (counts > 1) & (labels == 1) & told,
             "rows stand there more than once; each counts double.",
         ),
     )
@@ -54,6 +60,15 @@ def duplicated_rows(sheet: Sheet, y: Labels) -> Iterator[QualityIssue]:
     if almost.size:
         detail = f"{almost.size} rows are almost those of another: one patient stands there twice."
         yield issue("almost_duplicated", "warning", sheet.name, detail, almost, sheet.name)
+
+
+def _alike_by_chance(values: NDArray[np.float32]) -> Doubles:
+    """How many other rows (n,) a row is like if columns know nothing of each other."""
+    expected = np.full(len(values), float(len(values)))
+    for column in values.T:
+        _, which, counts = np.unique(column, return_inverse=True, return_counts=True)
+        expected *= counts[which.ravel()] / len(values)
+    return expected
 
 
 def repeated_stays(sheet: Sheet) -> Iterator[QualityIssue]:

@@ -17,30 +17,24 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-import safetensors.numpy
 import yaml
 from numpy.typing import NDArray
 
 from polyclinic.core.settings import Settings
-from polyclinic.diagnosis.answers import SHIFT_FILE
-from polyclinic.diagnosis.records.classifier import RecordClassifier
 from polyclinic.diagnosis.records.evaluation import evaluate_file
 from polyclinic.diagnosis.records.models import load_model
 from polyclinic.diagnosis.records.recipe import RecordRecipe
-from polyclinic.diagnosis.records.records import BEFORE, HOURS, Records, one_each
+from polyclinic.diagnosis.records.records import BEFORE, HOURS, Records
 from polyclinic.diagnosis.records.source import read_records
 from polyclinic.diagnosis.records.steps.prepare import Prepared, make_features
 from polyclinic.diagnosis.records.steps.run import run
 from polyclinic.diagnosis.records.steps.train import train
 from polyclinic.diagnosis.records.steps.trust import fit_trust
 from polyclinic.learning.evaluate.bootstrap import bootstrap
-from polyclinic.learning.evaluate.metrics import auc, auprc, ece, log_loss, mean
+from polyclinic.learning.evaluate.metrics import auc, auprc, ece, mean
 from polyclinic.learning.prepare.splits import split
 from polyclinic.learning.train.checkpoint import Epoch
-from polyclinic.learning.trust.label_shift import estimate_prevalence, reweight
-from polyclinic.learning.trust.shift_alarm import ShiftReference
-from polyclinic.registry.store import Registry, open_registry
-from polyclinic.registry.version import ModelVersion
+from polyclinic.registry.store import open_registry
 
 FOLDS = 5
 #: What of a recipe is changed; the last values come with the hours since and the step before.
@@ -177,40 +171,12 @@ def elsewhere(path: Path, cohort: Path, others: list[Path]) -> None:
                 version = run(recipe, cohort, Path(home), registry, Silence())
                 found = [version.manifest.validation]
                 found += [evaluate_file(registry, version, other, "benchmark") for other in others]
-                recalibrated = [reweighted(registry, version, recipe, other) for other in others]
             for evaluation in found:
                 print(f"\n{name}, seed {seed}, {evaluation.dataset}, {evaluation.part}")
                 coverage = evaluation.conformal.coverage_by_label
                 rows = evaluation.metrics | {f"coverage, {k}": v for k, v in coverage.items()}
                 for what, e in (rows | {"unfamiliar": evaluation.unfamiliar}).items():
                     print(f"| {what} | {e.value:.3f} ({e.low:.3f} to {e.high:.3f}) |")
-            for line in recalibrated:
-                print(line)
-
-
-def reweighted(registry: Registry, version: ModelVersion, recipe: RecordRecipe, other: Path) -> str:
-    """What re-weighting to a prevalence that is estimated without labels does elsewhere."""
-    model = RecordClassifier.load(registry, version)
-    records = read_records(other, recipe.data).plausible()
-    part = one_each(records.examples(np.arange(len(records.y)), model.spec.encoding))
-    scores = model.score(part.x)
-    files = registry.load(version)
-    reference = ShiftReference.from_arrays(safetensors.numpy.load(files[SHIFT_FILE]))
-    estimate = estimate_prevalence(reference, scores.features, scores.probabilities, "em")
-    shares = (
-        np.array(estimate.source_prevalence),
-        np.array([each.value for each in estimate.prevalence]),
-    )
-    before, after = scores.probabilities, reweight(scores.probabilities, *shares)
-    trusted = "trusted" if estimate.trusted else "not trusted"
-    figures = "; ".join(
-        f"{name} {float(metric(before, part.y)):.3f} → {float(metric(after, part.y)):.3f}"
-        for name, metric in (("ECE", ece), ("log loss", log_loss))
-    )
-    return (
-        f"| {other.name}, prevalence estimated as {shares[1][1]:.3f} ({trusted}), truly "
-        f"{part.y.mean():.3f} | {figures} |"
-    )
 
 
 def main() -> None:

@@ -6,8 +6,15 @@ from hypothesis import strategies as st
 
 from polyclinic.clinical.analytes import ANALYTES, BY_LOINC, BY_NAME, Analyte
 from polyclinic.clinical.codes import LOINC, known
-from polyclinic.clinical.ucum import unit
-from polyclinic.clinical.units import Measure, convert, measured
+from polyclinic.clinical.ucum import Unit, unit
+from polyclinic.clinical.units import Measure, measured, straight_line
+
+
+def convert(
+    value: float, source: Unit, target: Unit, analyte: Analyte | None = None
+) -> float | None:
+    line = straight_line(source, target, analyte)
+    return None if line is None else value * line[0] + line[1]
 
 
 def loinc(name: str) -> str:

@@ -317,3 +317,11 @@ def test_rows_that_few_columns_tell_apart_are_alike_by_chance(tmp_path: Path) ->
     table.write_csv(tmp_path / "ties.csv")
     checked = prepare(recipe_of(TABLE_RECIPE), tmp_path / "ties.csv", tmp_path)
     assert not any("alike" in note or "more than once" in note for note in checked.notes)
+
+
+def test_rows_without_a_patient_are_of_patients_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "lumps.csv"
+    unknown = pl.when(pl.int_range(pl.len()) < 9).then(None).otherwise(pl.col("person"))
+    lumps().with_columns(person=unknown).write_csv(path)
+    patient = read_records(path, recipe_of(TABLE_RECIPE).data).patient
+    assert len(set(patient.tolist())) == len(patient)

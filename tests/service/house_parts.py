@@ -5,7 +5,12 @@ import threading
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis.checks import positive_data_acceptance
+from schemathesis.generation import GenerationMode
 from starlette.types import ASGIApp
 
 from polyclinic.core.digest import sha256
@@ -112,3 +117,21 @@ def serving(app: ASGIApp) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join()
+
+
+def keeps_promises(operation: Any, mode: GenerationMode, examples: int) -> None:
+    """Send an operation whatever its schema allows, or does not, and hold it to the document."""
+
+    @given(case=operation.as_strategy(generation_mode=mode))
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    def keeps(case: schemathesis.Case) -> None:
+        # A file that is no picture, or a Bundle of nobody, fits the schema and is refused all the
+        # same.
+        case.call_and_validate(excluded_checks=[positive_data_acceptance])
+
+    keeps()

@@ -2,9 +2,7 @@
 
 import pytest
 import schemathesis
-from house_parts import House
-from hypothesis import HealthCheck, given, settings
-from schemathesis.checks import positive_data_acceptance
+from house_parts import House, keeps_promises
 from schemathesis.generation import GenerationMode
 
 
@@ -17,16 +15,4 @@ def test_every_operation_keeps_its_promises(house: House, mode: GenerationMode) 
             operation.query or operation.body or operation.path_parameters
         ):
             continue
-
-        @given(case=operation.as_strategy(generation_mode=mode))
-        @settings(
-            max_examples=60,
-            deadline=None,
-            derandomize=True,
-            suppress_health_check=list(HealthCheck),
-        )
-        def keeps(case: schemathesis.Case) -> None:
-            # A file that is no picture fits the schema and is refused all the same.
-            case.call_and_validate(excluded_checks=[positive_data_acceptance])
-
-        keeps()
+        keeps_promises(operation, mode, examples=60)

@@ -5,9 +5,7 @@ from pathlib import Path
 
 import pytest
 import schemathesis
-from house_parts import serving
-from hypothesis import HealthCheck, given, settings
-from schemathesis.checks import positive_data_acceptance
+from house_parts import keeps_promises, serving
 from schemathesis.generation import GenerationMode
 
 from polyclinic.core.settings import Settings
@@ -30,16 +28,4 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.mark.parametrize("mode", list(GenerationMode))
 def test_the_operation_keeps_its_promises(url: str, path: str, mode: GenerationMode) -> None:
     operation = schemathesis.openapi.from_url(f"{url}/openapi.json")[path]["POST"]
-
-    @given(case=operation.as_strategy(generation_mode=mode))
-    @settings(
-        max_examples=80,
-        deadline=None,
-        derandomize=True,
-        suppress_health_check=list(HealthCheck),
-    )
-    def keeps(case: schemathesis.Case) -> None:
-        # A Bundle of nobody fits the schema and is refused all the same.
-        case.call_and_validate(excluded_checks=[positive_data_acceptance])
-
-    keeps()
+    keeps_promises(operation, mode, examples=80)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from polyclinic.core.model import Answer
     from polyclinic.core.prediction import Prediction, Reweighting
     from polyclinic.diagnosis.imaging.classifier import ImageClassifier
+    from polyclinic.registry.store import ModelVersion, Registry
     from polyclinic.service.records import Sent
 
 app = typer.Typer(help="Diagnose on this machine.", no_args_is_help=True)
@@ -37,12 +38,8 @@ def image(
     """Findings in pictures. A picture that cannot be read fails alone; then the exit code is 3."""
     from polyclinic.core.settings import settings
     from polyclinic.diagnosis.imaging.classifier import ImageClassifier
-    from polyclinic.registry.starters import install_starters
-    from polyclinic.registry.store import open_registry
 
-    registry = open_registry()
-    install_starters(registry)
-    version = registry.resolve(model or settings().image_model)
+    registry, version = _opened(model or settings().image_model)
     classifier = ImageClassifier.load(registry, version)
     answers = _answers(classifier, files, explain=heatmap is not None)
     if heatmap is not None:
@@ -65,12 +62,8 @@ def record(
     """Findings in patient records. One that cannot be read fails alone; then the exit code is 3."""
     from polyclinic.core.settings import settings
     from polyclinic.diagnosis.records.classifier import RecordClassifier
-    from polyclinic.registry.starters import install_starters
-    from polyclinic.registry.store import open_registry
 
-    registry = open_registry()
-    install_starters(registry)
-    version = registry.resolve(model or settings().record_model)
+    registry, version = _opened(model or settings().record_model)
     classifier = RecordClassifier.load(registry, version)
     sent = [_read_record(file) for file in files]
     readable = [each for each in sent if not isinstance(each, PolyclinicError)]
@@ -85,6 +78,16 @@ def record(
             if not isinstance(answer, PolyclinicError):
                 _print_evidence(file, answer)
     _fail(told)
+
+
+def _opened(reference: str) -> "tuple[Registry, ModelVersion]":
+    """The registry, starters included, and what a reference names in it."""
+    from polyclinic.registry.starters import install_starters
+    from polyclinic.registry.store import open_registry
+
+    registry = open_registry()
+    install_starters(registry)
+    return registry, registry.resolve(reference)
 
 
 def _read_record(file: Path) -> "Sent":

@@ -23,18 +23,6 @@ _PURE_NUMBERS = frozenset({"1", "[pH]", "{score}"})
 _IFCC = {("4548-4", "mmol/mol"): (0.09148, 2.152)}
 
 
-def convert(
-    value: float, source: Unit, target: Unit, analyte: Analyte | None = None
-) -> float | None:
-    """`value` of unit `source` in unit `target`; None where the two do not measure the same.
-
-    The analyte's molar mass makes mass and amount convertible, its valence equivalents and amount;
-    and an international unit of it is an enzyme unit, as laboratories have it.
-    """
-    line = _line(source, target, analyte)
-    return None if line is None else value * line[0] + line[1]
-
-
 def measured(loinc: str | None, value: float, text: str | None) -> Measure:
     """`value` in the one unit of the code, where its unit is known and measures that.
 
@@ -64,12 +52,18 @@ def conversion(loinc: str | None, text: str | None) -> tuple[float, float, str |
     target = unit(analyte.unit)
     if source is None or target is None:
         return None
-    line = _IFCC.get((analyte.loinc, name or "")) or _line(source, target, analyte)
-    return None if line is None else (*line, analyte.unit)
+    found = _IFCC.get((analyte.loinc, name or "")) or straight_line(source, target, analyte)
+    return None if found is None else (*found, analyte.unit)
 
 
-def _line(source: Unit, target: Unit, analyte: Analyte | None) -> tuple[float, float] | None:
-    """Slope and intercept from `source` to `target`."""
+def straight_line(
+    source: Unit, target: Unit, analyte: Analyte | None = None
+) -> tuple[float, float] | None:
+    """Slope and intercept from `source` to `target`; None where they do not measure the same.
+
+    The analyte's molar mass makes mass and amount convertible, its valence equivalents and amount;
+    and an international unit of it is an enzyme unit, as laboratories have it.
+    """
     if analyte is not None:
         source, target = _reduced(source, analyte), _reduced(target, analyte)
     if source.dimensions != target.dimensions:

@@ -30,6 +30,13 @@ from polyclinic.service.uploads import read_uploads, request_body
 IMAGE = "diagnosis.image"
 RECORD = "diagnosis.record"
 
+Reference = Annotated[
+    str, Query(pattern=REFERENCE, description="NAME, NAME@alias or NAME@version.")
+]
+Explain = Annotated[
+    bool, Query(description="Whether to show, at some cost, what each answer rests on.")
+]
+
 
 class Predicted(BaseModel):
     """What the model says about the item at `index` of the request."""
@@ -109,12 +116,8 @@ def create_diagnosis(
     )
     async def image(
         request: Request,
-        model: Annotated[
-            str, Query(pattern=REFERENCE, description="NAME, NAME@alias or NAME@version.")
-        ] = settings.image_model,
-        explain: Annotated[
-            bool, Query(description="Whether to show, at some cost, what each answer rests on.")
-        ] = False,
+        model: Reference = settings.image_model,
+        explain: Explain = False,
     ) -> Diagnosis:
         """Say what each picture shows, how sure that is, and whether the model knows its like.
 
@@ -134,12 +137,8 @@ def create_diagnosis(
     )
     async def record(
         request: Request,
-        model: Annotated[
-            str, Query(pattern=REFERENCE, description="NAME, NAME@alias or NAME@version.")
-        ] = settings.record_model,
-        explain: Annotated[
-            bool, Query(description="Whether to rank, at some cost, what each answer rests on.")
-        ] = False,
+        model: Reference = settings.record_model,
+        explain: Explain = False,
     ) -> Diagnosis:
         """Say what each record shows, how sure that is, and whether the model knows its like.
 
@@ -161,15 +160,9 @@ def create_diagnosis(
     )
     async def patient(
         request: Request,
-        image_model: Annotated[
-            str, Query(pattern=REFERENCE, description="NAME, NAME@alias or NAME@version.")
-        ] = settings.image_model,
-        record_model: Annotated[
-            str, Query(pattern=REFERENCE, description="NAME, NAME@alias or NAME@version.")
-        ] = settings.record_model,
-        explain: Annotated[
-            bool, Query(description="Whether to show, at some cost, what each answer rests on.")
-        ] = False,
+        image_model: Reference = settings.image_model,
+        record_model: Reference = settings.record_model,
+        explain: Explain = False,
     ) -> PatientDiagnosis:
         """Say what one patient's pictures and records show, each by its model, and together.
 

@@ -3,14 +3,12 @@
 import asyncio
 import io
 from collections.abc import Mapping, Sequence
-from contextlib import aclosing
 from typing import Any
 
-import orjson
 from fastapi import Request
 from pydantic import BaseModel
 
-from polyclinic.core.errors import InvalidInput, PolyclinicError, UnsupportedInput
+from polyclinic.core.errors import InvalidInput, PolyclinicError
 from polyclinic.core.model import Answer
 from polyclinic.core.prediction import Prediction
 from polyclinic.core.problem import Problem
@@ -18,7 +16,8 @@ from polyclinic.diagnosis.fusion import FusedFinding, Said, fuse
 from polyclinic.diagnosis.records.chart import Chart
 from polyclinic.diagnosis.records.spec import RecordSpec
 from polyclinic.registry.store import Registry
-from polyclinic.service.records import JSON, Sent, placed, read_item
+from polyclinic.service.bodies import JSON, parse_json, read_body
+from polyclinic.service.records import Sent, placed, read_item
 from polyclinic.service.records import request_body as records_body
 from polyclinic.service.uploads import Upload, decoded
 
@@ -56,18 +55,7 @@ async def read_patient(request: Request, *, max_items: int) -> tuple[list[Upload
     Raises `UnsupportedInput` for another content type and `InvalidInput` for what cannot be read
     as a whole.
     """
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != JSON:
-        raise UnsupportedInput(
-            f"The content type is {media_type or 'not given'}.",
-            where="header Content-Type",
-            remedy=f"Send {JSON}.",
-        )
-    body = io.BytesIO()
-    async with aclosing(request.stream()) as chunks:
-        async for chunk in chunks:
-            body.write(chunk)
-    return await asyncio.to_thread(_parsed, body, max_items)
+    return await asyncio.to_thread(_parsed, await read_body(request, JSON), max_items)
 
 
 def request_body(max_items: int) -> dict[str, Any]:
@@ -156,11 +144,7 @@ def _read(given: Sequence[Answer], spec: Mapping[str, Any]) -> frozenset[int]:
 
 
 def _parsed(body: io.BytesIO, max_items: int) -> tuple[list[Upload], list[Sent]]:
-    try:
-        content = orjson.loads(body.getvalue())
-    except orjson.JSONDecodeError as error:
-        raise InvalidInput(f"This is not JSON: {error}", where="") from None
-    body.close()  # before there is a third copy
+    content = parse_json(body)
     if not isinstance(content, dict) or content.keys() != {IMAGES, RECORDS}:
         raise InvalidInput(f"The body must be an object with `{IMAGES}` and `{RECORDS}`.", where="")
     for field in (IMAGES, RECORDS):

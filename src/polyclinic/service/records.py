@@ -3,19 +3,16 @@
 import asyncio
 import io
 from collections.abc import Sequence
-from contextlib import aclosing
 from typing import Any
 
-import orjson
 from fastapi import Request
 
-from polyclinic.core.errors import InvalidInput, PolyclinicError, UnsupportedInput
+from polyclinic.core.errors import InvalidInput, PolyclinicError
 from polyclinic.core.model import Answer
 from polyclinic.diagnosis.records.chart import Chart, parse_item
 from polyclinic.diagnosis.records.record import Record
+from polyclinic.service.bodies import FHIR, JSON, parse_json, read_body
 
-JSON = "application/json"
-FHIR = "application/fhir+json"
 FIELD = "records"
 
 #: A record, or what was wrong with it alone.
@@ -28,18 +25,7 @@ async def read_records(request: Request, *, max_items: int) -> Sequence[Sent]:
     Raises `UnsupportedInput` for another content type and `InvalidInput` for what cannot be read
     as a whole.
     """
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type not in (JSON, FHIR):
-        raise UnsupportedInput(
-            f"The content type is {media_type or 'not given'}.",
-            where="header Content-Type",
-            remedy=f"Send {JSON} or {FHIR}.",
-        )
-    body = io.BytesIO()
-    async with aclosing(request.stream()) as chunks:
-        async for chunk in chunks:
-            body.write(chunk)
-    return await asyncio.to_thread(_parsed, body, max_items)
+    return await asyncio.to_thread(_parsed, await read_body(request, JSON, FHIR), max_items)
 
 
 def request_body(max_items: int) -> dict[str, Any]:
@@ -98,11 +84,7 @@ def placed(answer: Answer, index: int) -> Answer:
 
 
 def _parsed(body: io.BytesIO, max_items: int) -> list[Sent]:
-    try:
-        content = orjson.loads(body.getvalue())
-    except orjson.JSONDecodeError as error:
-        raise InvalidInput(f"This is not JSON: {error}", where="") from None
-    body.close()  # before there is a third copy
+    content = parse_json(body)
     if isinstance(content, dict) and "resourceType" in content:
         return [read_item(content)]
     if not isinstance(content, dict) or content.keys() != {FIELD}:

@@ -11,12 +11,12 @@ from typing import Annotated, Any
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from polyclinic.core.errors import InvalidInput, PolyclinicError, UnsupportedInput
+from polyclinic.core.errors import InvalidInput, PolyclinicError
+from polyclinic.service.bodies import JSON, media_type, read_body
 from polyclinic.service.forms import FIELD, read_form
 from polyclinic.service.problems import place
 
 FORM = "multipart/form-data"
-JSON = "application/json"
 
 #: A file's bytes, or what was wrong with it alone.
 Upload = bytes | PolyclinicError
@@ -39,22 +39,11 @@ async def read_uploads(request: Request, *, max_items: int) -> Sequence[Upload]:
     Raises `UnsupportedInput` for another content type and `InvalidInput` for what cannot be read
     as a whole.
     """
-    content_type = request.headers.get("content-type", "")
-    media_type = content_type.partition(";")[0].strip().lower()
-    if media_type == FORM:
+    if media_type(request) == FORM:
         async with aclosing(request.stream()) as chunks:
+            content_type = request.headers["content-type"]
             return await read_form(content_type, chunks, max_files=max_items)
-    if media_type == JSON:
-        body = io.BytesIO()
-        async with aclosing(request.stream()) as chunks:
-            async for chunk in chunks:
-                body.write(chunk)
-        return await asyncio.to_thread(_from_json, body, max_items)
-    raise UnsupportedInput(
-        f"The content type is {media_type or 'not given'}.",
-        where="header Content-Type",
-        remedy=f"Send {FORM} or {JSON}.",
-    )
+    return await asyncio.to_thread(_from_json, await read_body(request, FORM, JSON), max_items)
 
 
 def request_body(max_items: int) -> dict[str, Any]:

@@ -117,11 +117,6 @@ class Hourly:
     values: Floats
     start: Rows
 
-    @property
-    def hour(self) -> Rows:
-        """Hours since the stay began (n,)."""
-        return np.arange(len(self.start)) - self.start
-
 
 def window_features(
     measured: Sequence[Measured], windows: Sequence[int], step: Step = "h"

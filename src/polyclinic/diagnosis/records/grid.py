@@ -15,7 +15,7 @@ from polyclinic.clinical.analytes import BY_LOINC
 from polyclinic.clinical.codes import LOINC
 from polyclinic.clinical.timeline import Timeline
 from polyclinic.clinical.ucum import unit
-from polyclinic.clinical.units import convert
+from polyclinic.clinical.units import straight_line
 from polyclinic.diagnosis.records.features import Hourly, Step
 from polyclinic.diagnosis.records.inputs import Inputs
 from polyclinic.diagnosis.records.variables import AGE, SEX, Variable
@@ -95,12 +95,11 @@ def _codes(
         source, target = unit(analyte.unit), unit(variable.unit)
         if source is None or target is None:
             continue
-        # A conversion is a straight line.
-        zero, one = (convert(value, source, target, analyte) for value in (0.0, 1.0))
-        if zero is None or one is None:
+        line = straight_line(source, target, analyte)
+        if line is None:
             continue
         for code in (analyte.loinc, *analyte.also):
-            yield index, f"{LOINC}|{code}", "observation", analyte.unit, one - zero, zero
+            yield index, f"{LOINC}|{code}", "observation", analyte.unit, *line
 
 
 def _values(

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 
 from polyclinic.clinical.analytes import BY_LOINC
 from polyclinic.clinical.ucum import unit
-from polyclinic.clinical.units import convert
+from polyclinic.clinical.units import straight_line
 from polyclinic.core.digest import sha256
 from polyclinic.core.errors import InvalidInput
 from polyclinic.core.frozen import Frozen
@@ -250,14 +250,11 @@ def _converted(variable: Variable, numbers: Doubles, stated: str) -> Doubles:
     where = f"/units/{variable.name}"
     source, target = unit(stated), unit(variable.unit)
     analyte = BY_LOINC.get(variable.loinc) if variable.loinc else None
-    ends = None
-    if source is not None and target is not None:
-        # A conversion is a straight line.
-        ends = [convert(value, source, target, analyte) for value in (0.0, 1.0)]
-    if ends is None or ends[0] is None or ends[1] is None:
+    line = None if source is None or target is None else straight_line(source, target, analyte)
+    if line is None:
         raise InvalidInput(
             f"{variable.name} is not measured in {stated[:64]!r}.",
             where=where,
             remedy=f"Send it in {variable.unit or 'a number without unit'}.",
         )
-    return ends[0] + (ends[1] - ends[0]) * numbers
+    return line[0] * numbers + line[1]

@@ -6,7 +6,7 @@ import numpy as np
 
 from polyclinic.clinical.analytes import BY_LOINC, BY_NAME
 from polyclinic.clinical.ucum import unit
-from polyclinic.clinical.units import convert
+from polyclinic.clinical.units import straight_line
 from polyclinic.diagnosis.records.checks.sheet import (
     MIN_GROUPS,
     MIN_OF_MEDIAN,
@@ -79,11 +79,9 @@ def _readings(variable: Variable) -> list[Reading]:
         source = unit(name)
         if source is None or target is None:
             continue
-        ends = [convert(value, source, target, analyte) for value in (0.0, 1.0)]
-        if ends[0] is not None and ends[1] is not None:
-            slope = ends[1] - ends[0]
-            if ends[0] or not 1 / LEAST < slope < LEAST:
-                readings.append((f"in {name}", slope, ends[0]))
+        line = straight_line(source, target, analyte)
+        if line is not None and (line[1] or not 1 / LEAST < line[0] < LEAST):
+            readings.append((f"in {name}", *line))
     return readings + [
         (f"{by:g} times as large" if by > 1 else f"{1 / by:g} times smaller", by, 0.0)
         for by in DECIMALS

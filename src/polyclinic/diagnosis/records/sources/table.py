@@ -61,9 +61,7 @@ def read_table(path: Path, data: TableData) -> Records:
         hourly=(),
         inputs=Inputs(fixed, rows),
         y=y,
-        patient=origin.cast(pl.String).to_numpy().astype(np.str_)
-        if patient is None
-        else table[patient.name].fill_null("").to_numpy().astype(np.str_),
+        patient=_patients(None if patient is None else table[patient.name], origin),
         part=np.full(len(y), "")
         if part is None
         else table[part.name].fill_null("").to_numpy().astype(np.str_),
@@ -104,6 +102,13 @@ def _text(path: Path, data: TableData) -> pl.DataFrame:
         raise InvalidInput(f"The table cannot be read: {error}", where=str(path)) from None
     stripped = pl.all().str.strip_chars()
     return table.select(pl.when(~stripped.is_in(_MISSING)).then(stripped).name.keep())
+
+
+def _patients(ids: pl.Series | None, origin: pl.Series) -> NDArray[np.str_]:
+    """Whose each row is; one without an id is of a patient of its own."""
+    alone = pl.select(pl.format("row {}", origin)).to_series()
+    whose = alone if ids is None else ids.zip_with(ids.is_not_null(), alone)
+    return whose.to_numpy().astype(np.str_)
 
 
 def _labels(

@@ -10,7 +10,7 @@ import safetensors.numpy
 from polyclinic.diagnosis.records.features import Floats, Rows
 from polyclinic.diagnosis.records.models.linear import LINEAR_FILE, Doubles, Linear
 from polyclinic.diagnosis.records.models.network import NETWORK_FILE, Network
-from polyclinic.diagnosis.records.models.trees import TREES_FILE, Forest, Trees
+from polyclinic.learning.serve.trees import TREES_FILE, Forest, Trees
 
 __all__ = ["Additive", "Forest", "Linear", "RecordModel", "Trees", "load_model"]
 

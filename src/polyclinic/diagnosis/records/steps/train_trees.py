@@ -4,10 +4,10 @@ import lightgbm
 import numpy as np
 
 from polyclinic.diagnosis.records.models.settings import LightGbmSettings
-from polyclinic.diagnosis.records.models.trees import TREES_FILE
 from polyclinic.diagnosis.records.recipe import RecordRecipe
 from polyclinic.diagnosis.records.steps.trained import Trained, questions, weights
 from polyclinic.learning.prepare.dataset import Dataset
+from polyclinic.learning.serve.trees import TREES_FILE
 
 
 def train_trees(recipe: RecordRecipe, model: LightGbmSettings, dataset: Dataset) -> Trained:

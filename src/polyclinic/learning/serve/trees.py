@@ -12,10 +12,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from polyclinic.core.errors import IntegrityError, Unavailable
-from polyclinic.diagnosis.records.features import Floats
-from polyclinic.diagnosis.records.models.linear import Doubles
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 
 #: A file for each booster: the members of the first question, those of the second, and so on.
 TREES_FILE = "trees-{}.txt"

@@ -21,7 +21,7 @@ IDENTITY = ModelIdentity(name=NAME, version="0" * 12, digest="0" * 64)
 
 def batcher_of(
     model: LightModel, metrics: Metrics | None = None, max_queue: int = 8
-) -> Batcher[bytes]:
+) -> Batcher[bytes, Prediction]:
     watch = ModelMetrics(metrics or Metrics(), IDENTITY)
     return Batcher(model.predict, max_batch=4, max_queue=max_queue, metrics=watch)
 

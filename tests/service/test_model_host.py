@@ -43,8 +43,8 @@ def loader() -> Loader:
 @pytest.fixture
 async def host(
     registry: Registry, loader: Loader, house_settings: Settings
-) -> AsyncIterator[ModelHost[bytes]]:
-    host = ModelHost(registry, KIND, loader, metrics=Metrics(), settings=house_settings)
+) -> AsyncIterator[ModelHost[bytes, Prediction]]:
+    host = ModelHost(registry, {KIND}, loader, metrics=Metrics(), settings=house_settings)
     yield host
     await host.close()
 
@@ -55,14 +55,14 @@ def always_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models, "FRESH_S", 0.0)
 
 
-async def version_that_answers(host: ModelHost[bytes], reference: str = NAME) -> str:
+async def version_that_answers(host: ModelHost[bytes, Prediction], reference: str = NAME) -> str:
     answer: Answer = (await host.predict(reference, [b"\xff"]))[0]
     assert isinstance(answer, Prediction)
     return answer.provenance.model.version
 
 
 async def test_a_version_is_loaded_once_however_many_ask(
-    host: ModelHost[bytes], loader: Loader, registry: Registry
+    host: ModelHost[bytes, Prediction], loader: Loader, registry: Registry
 ) -> None:
     version = registry.resolve(NAME).version
     references = [NAME, f"{NAME}@champion", f"{NAME}@{version}"] * 2
@@ -72,7 +72,7 @@ async def test_a_version_is_loaded_once_however_many_ask(
 
 
 async def test_promotion_takes_effect_without_a_restart(
-    host: ModelHost[bytes], registry: Registry
+    host: ModelHost[bytes, Prediction], registry: Registry
 ) -> None:
     before = await version_that_answers(host)
     promoted = add_version(registry, bias=1.0).version
@@ -85,7 +85,7 @@ async def test_promotion_takes_effect_without_a_restart(
 @pytest.mark.usefixtures("always_fresh")
 @pytest.mark.parametrize("failure", [IntegrityError("damaged"), ValueError("not typed")])
 async def test_the_version_before_serves_on_when_the_new_one_cannot_be_loaded(
-    host: ModelHost[bytes], registry: Registry, loader: Loader, failure: Exception
+    host: ModelHost[bytes, Prediction], registry: Registry, loader: Loader, failure: Exception
 ) -> None:
     before = await version_that_answers(host)
     promoted = add_version(registry, bias=1.0).version
@@ -98,7 +98,7 @@ async def test_the_version_before_serves_on_when_the_new_one_cannot_be_loaded(
 
 
 async def test_a_first_version_that_cannot_be_loaded_is_unavailable(
-    host: ModelHost[bytes], loader: Loader
+    host: ModelHost[bytes, Prediction], loader: Loader
 ) -> None:
     loader.failure = ValueError("inner detail")
     with pytest.raises(Unavailable) as caught:
@@ -107,11 +107,11 @@ async def test_a_first_version_that_cannot_be_loaded_is_unavailable(
 
 
 async def test_unknown_models_and_those_of_another_kind_are_not_found(
-    registry: Registry, loader: Loader, house_settings: Settings, host: ModelHost[bytes]
+    registry: Registry, loader: Loader, house_settings: Settings, host: ModelHost[bytes, Prediction]
 ) -> None:
     with pytest.raises(NotFound):
         await host.get("nobody")
-    other = ModelHost(registry, "drugs", loader, metrics=Metrics(), settings=house_settings)
+    other = ModelHost(registry, {"drugs"}, loader, metrics=Metrics(), settings=house_settings)
     with pytest.raises(NotFound, match=KIND):
         await other.get(NAME)
     assert not loader.loaded
@@ -119,7 +119,7 @@ async def test_unknown_models_and_those_of_another_kind_are_not_found(
 
 @pytest.mark.usefixtures("always_fresh")
 async def test_only_the_versions_asked_for_last_are_kept(
-    host: ModelHost[bytes], registry: Registry, loader: Loader
+    host: ModelHost[bytes, Prediction], registry: Registry, loader: Loader
 ) -> None:
     versions = [add_version(registry, bias=float(n)).version for n in range(1, models.KEPT + 2)]
     for version in versions:
@@ -131,7 +131,7 @@ async def test_only_the_versions_asked_for_last_are_kept(
 
 
 async def test_re_weighting_to_the_site_takes_effect_without_a_restart(
-    host: ModelHost[bytes], loader: Loader, registry: Registry, always_fresh: None
+    host: ModelHost[bytes, Prediction], loader: Loader, registry: Registry, always_fresh: None
 ) -> None:
     await version_that_answers(host)
     to = Reweighting(

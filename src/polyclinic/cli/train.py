@@ -133,13 +133,17 @@ def print_evaluation(evaluation: "Evaluation", model: str) -> None:
     rows += [
         ("abstained", _show(evaluation.abstained)),
         ("unfamiliar", _show(evaluation.unfamiliar)),
-        (f"coverage (promised {conformal.promised:.0%})", _show(conformal.coverage)),
-        *(
+    ]
+    if conformal is not None:
+        rows.append((f"coverage (promised {conformal.promised:.0%})", _show(conformal.coverage)))
+        rows += [
             (f"coverage, {label}", _show(estimate))
             for label, estimate in conformal.coverage_by_label.items()
-        ),
-    ]
+        ]
     print_table(title, ("measure", "value (95% CI)"), rows)
+    for compared in evaluation.comparisons:
+        figures = ", ".join(f"{name} {_show(each)}" for name, each in compared.metrics.items())
+        say(f"{compared.name} {compared.group}({compared.examples:,}): {figures}")
     for label in dict.fromkeys(result.point.label for result in evaluation.operating_points):
         _print_operating_points(
             label, [each for each in evaluation.operating_points if each.point.label == label]

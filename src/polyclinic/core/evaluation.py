@@ -110,6 +110,18 @@ class Robustness(Frozen):
         return kinds
 
 
+class Comparison(Frozen):
+    """The same figures of another way to answer: a baseline, say, or a model not chosen.
+
+    `group` says of which examples, such as those without a history; all where it is empty.
+    """
+
+    name: str
+    group: str = ""
+    examples: int
+    metrics: dict[str, Estimate]
+
+
 class Evaluation(Frozen):
     """Every figure measured on one part of one data set.
 
@@ -124,6 +136,9 @@ class Evaluation(Frozen):
     - of multi-label data `hamming_accuracy`, how often a label is called rightly at a probability
       of 0.5, and `exact_match`, how often all labels of an input are.
 
+    Of treatments recommended, `conformal` is of the set that is to hold what was ordered, and
+    `comparisons` are all algorithms that were tried, and the baselines, on the same examples.
+
     `notes` say what a reader must know to read the figures rightly.
     """
 
@@ -137,9 +152,10 @@ class Evaluation(Frozen):
     metrics: dict[str, Estimate]
     reliability: tuple[ReliabilityBin, ...]
     operating_points: tuple[OperatingPointResult, ...]
-    conformal: ConformalResult
+    conformal: ConformalResult | None
     abstained: Estimate
-    unfamiliar: Estimate
+    unfamiliar: Estimate | None
+    comparisons: tuple[Comparison, ...] = ()
     subgroups: tuple[SubgroupResult, ...] = ()
     robustness: Robustness | None = None
     notes: tuple[str, ...] = ()

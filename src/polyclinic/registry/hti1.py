@@ -61,7 +61,7 @@ def source_attributes(
         _stated("(1)(i)", "Who developed it, and how to reach them", card.developer, "developer"),
         _stated("(1)(ii)", "Who paid for its development", card.funding, "funding"),
         _derived("(1)(iii)", "What value it puts out", _output(manifest)),
-        _derived("(1)(iv)", "What type of output that is", _OUTPUT_TYPE),
+        _derived("(1)(iv)", "What type of output that is", _output_type(manifest)),
         _stated("(2)(i)", "What it is meant for", card.intended_use, "intended_use"),
         _stated(
             "(2)(ii)",
@@ -192,17 +192,30 @@ def source_attributes(
     )
 
 
-_OUTPUT_TYPE = "A classification: coded findings, each with a probability."
+_RANKING = (
+    "Treatments in order, each with a calibrated probability or an expected benefit with its"
+    " interval, what the safety rules say against it and the facts that weighed most; with them a"
+    " set of treatments of stated coverage, and, where it applies, that the model abstains."
+)
 _PROCESS = (
     "The registered version, with its calibration and thresholds as they were chosen on its own"
     " validation part, was run on the external data; figures have 95% bootstrap intervals."
 )
 
 
+def _output_type(manifest: Manifest) -> str:
+    if manifest.findings:
+        return "A classification: coded findings, each with a probability."
+    return "A ranking of coded treatments."
+
+
 def _output(manifest: Manifest) -> str:
     findings = ", ".join(coded(label) for label in manifest.findings)
     labels = "; ".join(label.display for label in manifest.labels)
-    promised = manifest.validation.conformal.promised
+    conformal = manifest.validation.conformal
+    if not manifest.findings or conformal is None:
+        return _RANKING
+    promised = conformal.promised
     return (
         f"For each of {findings}: a calibrated probability from 0 to 1, and whether it passes the"
         f" operating point. With them a set of labels ({labels}) meant to hold the truth in"

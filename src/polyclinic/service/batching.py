@@ -10,31 +10,35 @@ from typing import Generic, Protocol, TypeVar
 import structlog
 
 from polyclinic.core.errors import PolyclinicError, Unavailable
-from polyclinic.core.model import Answer
+from polyclinic.core.model import Told
 from polyclinic.service.telemetry import ModelMetrics
 
 Item = TypeVar("Item")
 ItemIn = TypeVar("ItemIn", contravariant=True)
+Output = TypeVar("Output", bound=Told)
+OutputOut = TypeVar("OutputOut", bound=Told, covariant=True)
 
 log = structlog.get_logger()
 
 
-class Predict(Protocol[ItemIn]):
+class Predict(Protocol[ItemIn, OutputOut]):
     """`Model.predict`: one answer an item, in order."""
 
-    def __call__(self, items: Sequence[ItemIn], *, explain: bool) -> list[Answer]:
+    def __call__(
+        self, items: Sequence[ItemIn], *, explain: bool
+    ) -> Sequence[OutputOut | PolyclinicError]:
         """Answer `items`."""
         ...
 
 
 @dataclass
-class _Waiting(Generic[Item]):
+class _Waiting(Generic[Item, Output]):
     item: Item
     explain: bool
-    answer: asyncio.Future[Answer]
+    answer: asyncio.Future[Output | PolyclinicError]
 
 
-class Batcher(Generic[Item]):
+class Batcher(Generic[Item, Output]):
     """A queue before one model and its one thread.
 
     There is no timer: an item that finds the model idle goes at once, and under load batches grow
@@ -42,18 +46,25 @@ class Batcher(Generic[Item]):
     """
 
     def __init__(
-        self, predict: Predict[Item], *, max_batch: int, max_queue: int, metrics: ModelMetrics
+        self,
+        predict: Predict[Item, Output],
+        *,
+        max_batch: int,
+        max_queue: int,
+        metrics: ModelMetrics,
     ) -> None:
         self._predict = predict
         self._max_batch = max_batch
         self._max_queue = max_queue
         self._metrics = metrics
-        self._queue: deque[_Waiting[Item]] = deque()
+        self._queue: deque[_Waiting[Item, Output]] = deque()
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
         self._work: asyncio.Task[None] | None = None
         self._closed = False
 
-    async def submit(self, items: Sequence[Item], *, explain: bool = False) -> list[Answer]:
+    async def submit(
+        self, items: Sequence[Item], *, explain: bool = False
+    ) -> list[Output | PolyclinicError]:
         """The answers to `items`, in order; what one item met is its answer, and its alone.
 
         Raises `Unavailable` when not all of them fit into the queue, or when it is closed. When
@@ -67,7 +78,9 @@ class Batcher(Generic[Item]):
                 remedy="Try again after the seconds that Retry-After gives, or with fewer at once.",
             )
         loop = asyncio.get_running_loop()
-        waiting = [_Waiting(item, explain, loop.create_future()) for item in items]
+        waiting: list[_Waiting[Item, Output]] = [
+            _Waiting(item, explain, loop.create_future()) for item in items
+        ]
         self._queue.extend(waiting)
         self._metrics.waiting(len(self._queue))
         if self._work is None or self._work.done():
@@ -93,7 +106,7 @@ class Batcher(Generic[Item]):
                 if not entry.answer.done():
                     entry.answer.set_result(answer)
 
-    def _take(self) -> list[_Waiting[Item]]:
+    def _take(self) -> list[_Waiting[Item, Output]]:
         """The next batch: those that wait for the same as the first in the queue."""
         wanted = [entry for entry in self._queue if not entry.answer.cancelled()]
         alike = [entry for entry in wanted if entry.explain == wanted[0].explain]
@@ -103,10 +116,10 @@ class Batcher(Generic[Item]):
         self._metrics.waiting(len(self._queue))
         return batch
 
-    def _answer(self, items: list[Item], explain: bool) -> list[Answer]:
+    def _answer(self, items: list[Item], explain: bool) -> list[Output | PolyclinicError]:
         """Runs in the model's thread. A batch that fails is halved until the bad item is alone."""
         try:
-            answers = self._predict(items, explain=explain)
+            answers = list(self._predict(items, explain=explain))
             if len(answers) != len(items):
                 raise RuntimeError(f"{len(answers)} answers to {len(items)} items")
         except Exception as error:

@@ -59,7 +59,7 @@ class Diagnosis(BaseModel):
     results: list[Predicted | Failed]
 
 
-def load_records(registry: Registry, version: ModelVersion) -> Model[Record | Chart]:
+def load_records(registry: Registry, version: ModelVersion) -> Model[Record | Chart, Prediction]:
     """A model of records. What it needs is imported only by a service that has one."""
     from polyclinic.diagnosis.records.classifier import RecordClassifier
 
@@ -69,16 +69,18 @@ def load_records(registry: Registry, version: ModelVersion) -> Model[Record | Ch
 def create_diagnosis(
     registry: Registry,
     settings: Settings,
-    load_image_model: Callable[[Registry, ModelVersion], Model[bytes]],
-    load_record_model: Callable[[Registry, ModelVersion], Model[Record | Chart]] = load_records,
+    load_image_model: Callable[[Registry, ModelVersion], Model[bytes, Prediction]],
+    load_record_model: Callable[
+        [Registry, ModelVersion], Model[Record | Chart, Prediction]
+    ] = load_records,
 ) -> Service:
     """The diagnosis department's web application."""
     metrics = Metrics()
-    images: ModelHost[bytes] = ModelHost(
-        registry, IMAGE, load_image_model, metrics=metrics, settings=settings
+    images: ModelHost[bytes, Prediction] = ModelHost(
+        registry, {IMAGE}, load_image_model, metrics=metrics, settings=settings
     )
-    records: ModelHost[Record | Chart] = ModelHost(
-        registry, RECORD, load_record_model, metrics=metrics, settings=settings
+    records: ModelHost[Record | Chart, Prediction] = ModelHost(
+        registry, {RECORD}, load_record_model, metrics=metrics, settings=settings
     )
 
     @asynccontextmanager
@@ -185,7 +187,10 @@ def create_diagnosis(
 
 
 async def _answered(
-    host: ModelHost[Item], model: str, items: Sequence[Item | PolyclinicError], explain: bool
+    host: ModelHost[Item, Prediction],
+    model: str,
+    items: Sequence[Item | PolyclinicError],
+    explain: bool,
 ) -> list[Answer]:
     """One answer an item, in order; what could not be read is its own."""
     readable = [item for item in items if not isinstance(item, PolyclinicError)]

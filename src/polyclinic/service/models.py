@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from time import monotonic
 from typing import Generic, TypeAlias, TypeVar, get_args
@@ -10,7 +10,7 @@ from typing import Generic, TypeAlias, TypeVar, get_args
 import structlog
 
 from polyclinic.core.errors import NotFound, PolyclinicError, Unavailable
-from polyclinic.core.model import Answer, Model
+from polyclinic.core.model import Model, Told
 from polyclinic.core.settings import Settings
 from polyclinic.registry.history import Alias
 from polyclinic.registry.store import ModelVersion, Registry
@@ -27,6 +27,7 @@ VERSION = rf"^({'|'.join(get_args(Alias))}|[0-9a-f]{{6,64}})$"
 REFERENCE = rf"^[a-z0-9-]{{1,64}}(@{VERSION[1:-1]})?$"
 
 Item = TypeVar("Item")
+Output = TypeVar("Output", bound=Told)
 
 #: A version's digest, and when it was last re-weighted to the site's prevalence, if it was.
 Loaded: TypeAlias = tuple[str, datetime | None]
@@ -36,39 +37,39 @@ log = structlog.get_logger()
 _UNLOADABLE = Unavailable("The model cannot be loaded; the service's log tells why.")
 
 
-class ModelHost(Generic[Item]):
+class ModelHost(Generic[Item, Output]):
     """Serves whatever model a reference means now. Use it from one event loop."""
 
     def __init__(
         self,
         registry: Registry,
-        kind: str,
-        load: Callable[[Registry, ModelVersion], Model[Item]],
+        kinds: Collection[str],
+        load: Callable[[Registry, ModelVersion], Model[Item, Output]],
         *,
         metrics: Metrics,
         settings: Settings,
     ) -> None:
         self._registry = registry
-        self._kind = kind
+        self._kinds = kinds
         self._load = load
         self._metrics = metrics
         self._settings = settings
         self._loading = asyncio.Lock()
-        self._loaded: OrderedDict[Loaded, Batcher[Item]] = OrderedDict()
-        self._serving: dict[str, tuple[float, Batcher[Item]]] = {}
-        self._refreshes: dict[str, asyncio.Task[Batcher[Item]]] = {}
+        self._loaded: OrderedDict[Loaded, Batcher[Item, Output]] = OrderedDict()
+        self._serving: dict[str, tuple[float, Batcher[Item, Output]]] = {}
+        self._refreshes: dict[str, asyncio.Task[Batcher[Item, Output]]] = {}
         self._closing: set[asyncio.Task[None]] = set()
         #: By reference: why the version before serves on instead of the one that it means now.
         self.fallbacks: dict[str, str] = {}
 
     async def predict(
         self, reference: str, items: Sequence[Item], *, explain: bool = False
-    ) -> list[Answer]:
+    ) -> list[Output | PolyclinicError]:
         """One answer an item, in order, by the model of `reference`; see `Batcher.submit`."""
         batcher = await self.get(reference)
         return await batcher.submit(items, explain=explain)
 
-    async def get(self, reference: str) -> Batcher[Item]:
+    async def get(self, reference: str) -> Batcher[Item, Output]:
         """The model of `reference`, loaded.
 
         When its current version cannot be loaded, the one before it serves on. Raises what
@@ -90,7 +91,7 @@ class ModelHost(Generic[Item]):
             self._put_away(loaded)
         await asyncio.gather(*self._closing)
 
-    async def _refresh(self, reference: str) -> Batcher[Item]:
+    async def _refresh(self, reference: str) -> Batcher[Item, Output]:
         _, before = self._serving.get(reference, (0.0, None))
         try:
             batcher = await self._current(reference)
@@ -109,11 +110,11 @@ class ModelHost(Generic[Item]):
         self._serving[reference] = (monotonic() + FRESH_S, batcher)
         return batcher
 
-    async def _current(self, reference: str) -> Batcher[Item]:
+    async def _current(self, reference: str) -> Batcher[Item, Output]:
         version = await asyncio.to_thread(self._registry.resolve, reference)
-        if version.kind != self._kind:
+        if version.kind not in self._kinds:
             raise NotFound(
-                f"The model's kind is {version.kind}; here {self._kind} is served.",
+                f"The model's kind is {version.kind}; here {' and '.join(self._kinds)} is served.",
                 where="query model",
             )
         reweighting = await asyncio.to_thread(self._registry.reweighting, version)
@@ -128,7 +129,7 @@ class ModelHost(Generic[Item]):
                 self._put_away(next(iter(self._loaded)))
         return self._loaded[loaded]
 
-    def _batcher(self, model: Model[Item]) -> Batcher[Item]:
+    def _batcher(self, model: Model[Item, Output]) -> Batcher[Item, Output]:
         return Batcher(
             model.predict,
             max_batch=self._settings.max_batch,

@@ -9,7 +9,7 @@ import re
 import sys
 import traceback
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any, cast
 
@@ -27,7 +27,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.typing import EventDict, Processor
 
 from polyclinic.core.errors import PolyclinicError
-from polyclinic.core.model import Answer
+from polyclinic.core.model import Told
 from polyclinic.core.prediction import ModelIdentity
 from polyclinic.service.problems import CALLER_LEFT, problem_response
 
@@ -153,7 +153,7 @@ class ModelMetrics:
         """Note how many items wait."""
         self._queue_depth.set(items)
 
-    def batch(self, answers: list[Answer]) -> None:
+    def batch(self, answers: Sequence[Told | PolyclinicError]) -> None:
         """Count a batch's answers."""
         self._batch_size.observe(len(answers))
         for answer in answers:
@@ -161,7 +161,7 @@ class ModelMetrics:
                 self._failed.inc()
                 continue
             (self._abstained if answer.abstained else self._predicted).inc()
-            if not answer.familiarity.familiar:
+            if answer.familiarity is not None and not answer.familiarity.familiar:
                 self._unfamiliar.inc()
 
 

@@ -1,18 +1,14 @@
-"""Step 5, the same for every kind: sign a trained model and make it the candidate of its name."""
+"""Step 5, the same for every kind of diagnosis: the version with the use it made of its data."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version as package_version
-from platform import python_version
 
-import yaml
 from pydantic import BaseModel
 
-from polyclinic.core.digest import sha256
 from polyclinic.core.evaluation import Evaluation
 from polyclinic.diagnosis.answers import AnswerSpec
 from polyclinic.learning.prepare.dataset import Dataset
-from polyclinic.registry.manifest import Artefact, CardText, DataUse, Manifest
+from polyclinic.registry.making import make_version
+from polyclinic.registry.manifest import CardText, DataUse
 from polyclinic.registry.store import Registry
 from polyclinic.registry.version import ModelVersion
 
@@ -40,27 +36,22 @@ def register(
     card: CardText,
 ) -> ModelVersion:
     """The registered version. digest: of all data; makers: the packages that decide the result."""
-    manifest = Manifest(
+    return make_version(
+        registry,
         name=name,
         kind=kind,
-        created=datetime.now(UTC),
         licence=licence,
         labels=dataset.labels,
-        artefacts={
-            file: Artefact(digest=sha256(data), size=len(data)) for file, data in files.items()
-        },
-        spec=spec.model_dump(mode="json"),
+        files=files,
+        spec=spec,
         data=_use(dataset, digest),
-        recipe=yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
+        recipe=recipe,
         seed=seed,
-        versions={"python": python_version(), **{each: package_version(each) for each in makers}},
-        training=dict(training),
+        makers=makers,
+        training=training,
         validation=validation,
         card=card,
     )
-    version = registry.add(manifest, files)
-    registry.promote(str(version), "candidate", by="polyclinic train", reason="Trained last")
-    return version
 
 
 def _use(dataset: Dataset, digest: str) -> DataUse:

@@ -24,9 +24,9 @@ from polyclinic.diagnosis.imaging.spec import (
     ImageSpec,
     batch_size,
 )
-from polyclinic.diagnosis.loading import load_version
 from polyclinic.learning.serve.onnx_network import OnnxNetwork
 from polyclinic.learning.trust.familiarity import FamiliarityModel
+from polyclinic.registry.loading import load_version
 from polyclinic.registry.store import Registry
 from polyclinic.registry.version import ModelVersion
 

@@ -11,7 +11,6 @@ from polyclinic.core.errors import PolyclinicError
 from polyclinic.core.model import Answer
 from polyclinic.core.prediction import Coding, Explanation, ModelIdentity, Reweighting
 from polyclinic.diagnosis.answers import FAMILIARITY_FILE, Answering, Scores
-from polyclinic.diagnosis.loading import load_version
 from polyclinic.diagnosis.records.chart import Chart, read_chart
 from polyclinic.diagnosis.records.evidence import evidence, explanation
 from polyclinic.diagnosis.records.features import Floats
@@ -24,6 +23,7 @@ from polyclinic.diagnosis.records.records import Records
 from polyclinic.diagnosis.records.spec import KIND, RecordSpec
 from polyclinic.diagnosis.records.usual import USUAL_FILE, UsualSpace
 from polyclinic.learning.trust.familiarity import FamiliarityModel
+from polyclinic.registry.loading import load_version
 from polyclinic.registry.store import Registry
 from polyclinic.registry.version import ModelVersion
 

@@ -3,16 +3,15 @@
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError
 
 from polyclinic.core.errors import IntegrityError, InvalidInput
 from polyclinic.core.prediction import Coding, ModelIdentity, Reweighting
-from polyclinic.diagnosis.answers import AnswerSpec
 from polyclinic.registry.store import Registry
 from polyclinic.registry.version import ModelVersion
 
-SpecT = TypeVar("SpecT", bound=AnswerSpec)
+SpecT = TypeVar("SpecT", bound=BaseModel)
 ModelT = TypeVar("ModelT")
 
 #: Makes the model of files that are known to be whole.

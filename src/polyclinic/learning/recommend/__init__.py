@@ -1,0 +1,1 @@
+"""Recommending items to users from what others chose and scored; nothing here knows medicine."""

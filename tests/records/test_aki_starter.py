@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from polyclinic.clinical.analytes import BY_NAME
+from polyclinic.clinical.chart import parse_chart
 from polyclinic.core.prediction import Prediction
 from polyclinic.core.settings import Settings
-from polyclinic.diagnosis.records.chart import parse_chart
 from polyclinic.diagnosis.records.classifier import RecordClassifier
 from polyclinic.diagnosis.records.record import parse_record
 from polyclinic.registry.starters import install_starters

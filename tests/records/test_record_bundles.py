@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from trained_records import TrainedRecords
 
 from polyclinic.clinical.analytes import BY_NAME
+from polyclinic.clinical.chart import parse_chart
 from polyclinic.core.errors import InvalidInput, PolyclinicError
 from polyclinic.core.prediction import Prediction
 from polyclinic.core.settings import Settings
-from polyclinic.diagnosis.records.chart import parse_chart, read_chart
+from polyclinic.diagnosis.records.chart import read_chart
 from polyclinic.diagnosis.records.classifier import RecordClassifier
 from polyclinic.diagnosis.records.inputs import Encoding
 from polyclinic.diagnosis.records.record import parse_record

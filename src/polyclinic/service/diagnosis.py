@@ -9,12 +9,12 @@ from fastapi import FastAPI, Query, Request
 from pydantic import BaseModel
 
 from polyclinic import NOTICE
+from polyclinic.clinical.chart import Chart
 from polyclinic.core.errors import NotFound, PolyclinicError, Unavailable
 from polyclinic.core.model import Answer, Model
 from polyclinic.core.prediction import Prediction
 from polyclinic.core.problem import Problem
 from polyclinic.core.settings import Settings
-from polyclinic.diagnosis.records.chart import Chart
 from polyclinic.diagnosis.records.record import Record
 from polyclinic.registry.store import ModelVersion, Registry
 from polyclinic.service.application import Readiness, Service, create_app, while_connected

@@ -8,12 +8,12 @@ from typing import Any
 from fastapi import Request
 from pydantic import BaseModel
 
+from polyclinic.clinical.chart import Chart
 from polyclinic.core.errors import InvalidInput, PolyclinicError
 from polyclinic.core.model import Answer
 from polyclinic.core.prediction import Prediction
 from polyclinic.core.problem import Problem
 from polyclinic.diagnosis.fusion import FusedFinding, Said, fuse
-from polyclinic.diagnosis.records.chart import Chart
 from polyclinic.diagnosis.records.spec import RecordSpec
 from polyclinic.registry.store import Registry
 from polyclinic.service.bodies import JSON, parse_json, read_body

@@ -7,9 +7,10 @@ from typing import Any
 
 from fastapi import Request
 
+from polyclinic.clinical.chart import Chart
 from polyclinic.core.errors import InvalidInput, PolyclinicError
 from polyclinic.core.model import Answer
-from polyclinic.diagnosis.records.chart import Chart, parse_item
+from polyclinic.diagnosis.records.chart import parse_item
 from polyclinic.diagnosis.records.record import Record
 from polyclinic.service.bodies import FHIR, JSON, parse_json, read_body
 

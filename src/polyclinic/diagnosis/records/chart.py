@@ -1,16 +1,14 @@
 """One patient's FHIR Bundle as a model's input: the timeline, as it was known at the decision."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import orjson
 
-from polyclinic.core.digest import sha256
+from polyclinic.clinical.chart import TOLD, Chart, first_remarks, parse_chart
 from polyclinic.core.errors import InvalidInput
-from polyclinic.core.prediction import Coding, Prediction
+from polyclinic.core.prediction import Coding
 from polyclinic.diagnosis.records.features import Floats
 from polyclinic.diagnosis.records.inputs import Encoding
 from polyclinic.diagnosis.records.record import Read, Record, left_out, parse_record
@@ -19,37 +17,8 @@ from polyclinic.diagnosis.records.variables import AGE, SEX, Variable
 if TYPE_CHECKING:  # polars takes a second and 100 MB, which a service without Bundles does not pay
     import polars as pl
 
-    from polyclinic.clinical.report import Report
     from polyclinic.clinical.timeline import Timeline
     from polyclinic.diagnosis.records.grid import Grid
-
-#: So many remarks on a Bundle, and on its units, are told with the answer.
-TOLD = 10
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A patient's timeline, when the decision is made, and what a reader must know of the Bundle.
-
-    digest: SHA-256 of the Bundle and the decision time.
-    """
-
-    timeline: "Timeline"
-    decision: datetime
-    warnings: tuple[str, ...]
-    digest: str
-
-    def knowing(self, predictions: Sequence[Prediction]) -> "Chart":
-        """The chart with findings of other models, known at the decision, among its events."""
-        from polyclinic.clinical.findings import finding_events
-        from polyclinic.clinical.timeline import Timeline
-
-        (patient,) = self.timeline.patients["patient"]
-        events = [finding_events(each, patient, self.decision) for each in predictions]
-        inputs = [self.digest, *(each.provenance.input_digest for each in predictions)]
-        digest = sha256("\n".join(inputs).encode())
-        found = [Timeline.of(each, self.timeline.patients) for each in events]
-        return replace(self, timeline=Timeline.joined([self.timeline, *found]), digest=digest)
 
 
 def parse_item(content: Any) -> Record | Chart:
@@ -65,39 +34,6 @@ def parse_item(content: Any) -> Record | Chart:
     if content.keys() - {"bundle", "at"} or not (at is None or isinstance(at, str)):
         raise InvalidInput("A Bundle may stand with its decision time `at` alone.", where="/at")
     return parse_chart(content["bundle"], at)
-
-
-def parse_chart(bundle: Any, at: str | None = None) -> Chart:
-    """The chart in a FHIR R4 Bundle (JSON, of one patient).
-
-    at: the decision time (ISO 8601, with a zone); without it that of the last thing with a time of
-    its own, before now.
-    What cannot be read of the Bundle is told in `warnings`, the rest is used. Raises `InvalidInput`
-    and `UnsupportedInput` where there is no such Bundle, not one patient, or nothing known by then.
-    """
-    from polyclinic.clinical.fhir import read_bundle
-
-    try:
-        content = orjson.dumps(bundle)
-    except orjson.JSONEncodeError:
-        raise InvalidInput("The Bundle is nested too deeply.", where="/bundle") from None
-    now = datetime.now(UTC)
-    reading = read_bundle(content, received=now, where="/bundle")
-    timeline, patients = reading.timeline, len(reading.timeline.patients)
-    unread = tuple(_unread(reading.report))
-    if patients != 1:
-        raise InvalidInput(
-            f"The Bundle is of {patients} patients.{_first(unread)}",
-            where="/bundle",
-            remedy="Send the resources of one patient, each with a reference to the patient.",
-        )
-    decision = _last_known(timeline, now, unread) if at is None else _instant(at)
-    return Chart(
-        timeline,
-        decision,
-        unread,
-        sha256(content + decision.isoformat().encode()),
-    )
 
 
 def read_chart(chart: Chart, encoding: Encoding, labels: Sequence[Coding]) -> Read:
@@ -145,7 +81,7 @@ def read_chart(chart: Chart, encoding: Encoding, labels: Sequence[Coding]) -> Re
         reads = ", ".join(_read_by(encoding)) or "no codes: send the columns as `values`"
         raise InvalidInput(
             "Nothing in the Bundle that was known at the decision is known to the model."
-            + _first(warnings),
+            + first_remarks(warnings),
             where="/bundle",
             remedy=f"It reads {reads}.",
         )
@@ -171,48 +107,6 @@ def _hours_later(grid: "Grid", encoding: Encoding) -> int:
     if grid.inputs.hourly is None or encoding.decision_hour is None:
         return 0
     return len(grid.inputs.hourly.values) - 1 - encoding.decision_hour
-
-
-def _last_known(timeline: "Timeline", now: datetime, unread: Sequence[str]) -> datetime:
-    import polars as pl
-
-    # What has no time of its own was known when it was received, which is no time of the patient.
-    last = timeline.events.filter(pl.col("known") < now)["known"].max()
-    if not isinstance(last, datetime):
-        raise InvalidInput(
-            f"Nothing in the Bundle has a time by now.{_first(unread)}", where="/bundle"
-        )
-    return last
-
-
-def _instant(text: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidInput("The decision time is no ISO 8601 time.", where="/at") from None
-    if at.utcoffset() is None:
-        raise InvalidInput(
-            "The decision time has no zone.", where="/at", remedy="Give it one: 2026-01-31T12:00Z."
-        )
-    try:
-        return at.astimezone(UTC)
-    except OverflowError:
-        raise InvalidInput("The decision time is out of range.", where="/at") from None
-
-
-def _unread(report: "Report") -> Iterator[str]:
-    """What of the Bundle is lost, and then what else there is to say of it, with its place."""
-    issues = sorted(report.issues, key=lambda found: found.severity != "error")
-    for found in issues[:TOLD]:
-        what = found.check.replace("_", " ") + (", not read" if found.severity == "error" else "")
-        yield f"{found.where}: {what}: {found.detail}"
-    if len(issues) > TOLD:
-        yield f"And {sum(report.counts.values()) - TOLD:,} more remarks on the Bundle."
-
-
-def _first(remarks: Sequence[str]) -> str:
-    """The first remarks on a Bundle of which nothing was read, to go on a sentence."""
-    return f" Of it there is to say: {'; '.join(remarks[:3])}" if remarks else ""
 
 
 def _of_another_unit(values: "pl.DataFrame") -> Iterator[str]:

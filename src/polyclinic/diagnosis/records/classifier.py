@@ -7,11 +7,12 @@ from functools import partial
 import numpy as np
 import safetensors.numpy
 
+from polyclinic.clinical.chart import Chart
 from polyclinic.core.errors import PolyclinicError
 from polyclinic.core.model import Answer
 from polyclinic.core.prediction import Coding, Explanation, ModelIdentity, Reweighting
 from polyclinic.diagnosis.answers import FAMILIARITY_FILE, Answering, Scores
-from polyclinic.diagnosis.records.chart import Chart, read_chart
+from polyclinic.diagnosis.records.chart import read_chart
 from polyclinic.diagnosis.records.evidence import evidence, explanation
 from polyclinic.diagnosis.records.features import Floats
 from polyclinic.diagnosis.records.models import RecordModel, load_model

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from polyclinic.diagnosis.records.models.settings import TransformerSettings
+from polyclinic.learning.build.attention import Block
 
 
 class Transformer(nn.Module):
@@ -13,7 +14,9 @@ class Transformer(nn.Module):
         super().__init__()
         self.embed = nn.Linear(channels, settings.width)
         self.place = nn.Parameter(torch.zeros(settings.steps, settings.width))
-        self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.layers))
+        self.blocks = nn.ModuleList(
+            Block(settings.width, settings.heads, settings.dropout) for _ in range(settings.layers)
+        )
         self.norm = nn.LayerNorm(settings.width)
 
     def forward(self, series: Tensor) -> Tensor:
@@ -23,33 +26,3 @@ class Transformer(nn.Module):
             state = block(state)
         last: Tensor = self.norm(state[:, -1])
         return last
-
-
-class Block(nn.Module):
-    """Attention over all rows, then a network of two layers, each added to what came in."""
-
-    def __init__(self, settings: TransformerSettings) -> None:
-        super().__init__()
-        width = settings.width
-        self.heads = settings.heads
-        self.before_attention, self.before_mixing = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.asked = nn.Linear(width, 3 * width)
-        self.told = nn.Linear(width, width)
-        self.mixing = nn.Sequential(
-            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
-        )
-        self.dropout = nn.Dropout(settings.dropout)
-
-    def forward(self, state: Tensor) -> Tensor:
-        """States (b, t, width)."""
-        state = state + self.dropout(self._attended(self.before_attention(state)))
-        mixed: Tensor = state + self.dropout(self.mixing(self.before_mixing(state)))
-        return mixed
-
-    def _attended(self, state: Tensor) -> Tensor:
-        t, width = state.shape[1:]
-        parts = self.asked(state).reshape(-1, t, 3, self.heads, width // self.heads)
-        query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)
-        seen = nn.functional.scaled_dot_product_attention(query, key, value)
-        told: Tensor = self.told(seen.transpose(1, 2).reshape(-1, t, width))
-        return told

@@ -1,0 +1,1 @@
+"""The treatment department: ranked treatments for a patient, each checked for safety."""

@@ -18,8 +18,9 @@ _NO_ORDER = frozenset({"consult", "diluent", "placebo", "study"})
 #: The first words of names that right behind a drug are its salt: dexamethasone sodium phosphate.
 _CATIONS = frozenset({"calcium", "magnesium", "potassium", "sodium", "zinc"})
 
-#: What other drugs are dissolved in; a drug of its own only where it stands alone.
-CARRIERS = frozenset({"glucose", "lactated ringer's", "sodium chloride", "water"})
+#: What other drugs are dissolved in: a drug of its own only where nothing more is named.
+_WATER = frozenset({"water"})
+_FLUIDS = _WATER | {"glucose", "lactated ringer's", "sodium chloride"}
 
 
 class Word(NamedTuple):
@@ -81,7 +82,7 @@ class Names:
             else:
                 after_drug = False
             place += size or 1
-        return tuple(drug for drug in drugs if drug not in CARRIERS) or tuple(drugs)
+        return _ordered(drugs)
 
     def _longest_at(self, spoken: Sequence[Word], place: int) -> int:
         """The number of words of the longest known name that begins here; 0 where none does."""
@@ -89,6 +90,14 @@ class Names:
             if _joined(spoken, place, size) in self._known:
                 return size
         return 0
+
+
+def _ordered(drugs: Iterable[str]) -> tuple[str, ...]:
+    """Without the fluid around a drug, and without `insulin` where it is said to be lispro."""
+    named = list(drugs)
+    for fluid in (_FLUIDS, _WATER):
+        named = [drug for drug in named if drug not in fluid] or named
+    return tuple(drug for drug in named if not any(other.startswith(f"{drug} ") for other in named))
 
 
 def _joined(spoken: Sequence[Word], place: int, size: int) -> str:

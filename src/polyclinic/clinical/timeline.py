@@ -50,6 +50,8 @@ EVENTS = pl.Schema(
         "unit": pl.String(),
         "canonical": pl.Boolean(),
         "text": pl.String(),
+        "per_day": pl.Float64(),
+        "route": pl.String(),
         "encounter": pl.String(),
         "source": pl.String(),
     }
@@ -83,6 +85,7 @@ class Event(NamedTuple):
     canonical: whether `value` is in the one unit that its code has here (`clinical.units`); None
         where the code has none.
     text: what is not a number: a note, an answer in words, a dose's instruction.
+    per_day, route: of a medication, how often a day `value` is given at most, and which way.
     encounter: the id of the stay or visit.
     source: where it comes from: `Observation/17`, say.
     """
@@ -101,6 +104,8 @@ class Event(NamedTuple):
     unit: str | None = None
     canonical: bool | None = None
     text: str | None = None
+    per_day: float | None = None
+    route: str | None = None
     encounter: str | None = None
     source: str | None = None
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from polyclinic.clinical.fhir.concepts import quantity
-from polyclinic.clinical.fhir.fields import Json, entities, entity, required, string
+from polyclinic.clinical.fhir.concepts import concept, quantity, words
+from polyclinic.clinical.fhir.fields import Json, entities, entity, number, required, string
 from polyclinic.clinical.fhir.scope import Scope, Span, Times
 from polyclinic.clinical.timeline import Event
 
@@ -19,6 +19,7 @@ _REQUEST = frozenset(
         "unknown",
     }
 )
+_OVER = frozenset({"completed", "stopped"})
 _NOT_ORDERED = frozenset({"cancelled", "entered-in-error", "draft"})
 _INTENT = frozenset(
     {
@@ -60,8 +61,15 @@ _ADMINISTRATION = frozenset(
 _NOT_GIVEN = frozenset({"not-done", "entered-in-error"})
 
 
+#: Units of time (FHIR R4, UnitsOfTime) in days.
+_DAYS = {"min": 1 / 1440, "h": 1 / 24, "d": 1.0, "wk": 7.0, "mo": 30.4375, "a": 365.25}
+
+
 def request(resource: Json, scope: Scope) -> Iterator[Event]:
-    """MedicationRequest: known when authored; its end is that of the dose's period."""
+    """MedicationRequest: known when authored; its end is that of the dose's period.
+
+    One that is completed or stopped, nobody says when, ended when it was last seen.
+    """
     status = required(resource, "status", _REQUEST)
     intent = required(resource, "intent", _INTENT)
     if not (scope.in_force(status, _NOT_ORDERED) and scope.in_force(intent, _NO_ORDER)):
@@ -74,19 +82,21 @@ def request(resource: Json, scope: Scope) -> Iterator[Event]:
     bounds = entity(timing, "boundsPeriod")
     authored = scope.moment(resource, "authoredOn")
     end = None if bounds is None else scope.period(bounds).end
+    if end is None and status in _OVER:
+        end = scope.seen(resource)
     times = scope.times(Span(authored, end), authored, scope.seen(resource))
     yield _medication(resource, scope, times, dosage, scope.encounter(resource))
 
 
 def statement(resource: Json, scope: Scope) -> Iterator[Event]:
     """MedicationStatement: known when asserted."""
-    if not scope.in_force(required(resource, "status", _STATEMENT), _NOT_TAKEN):
+    status = required(resource, "status", _STATEMENT)
+    if not scope.in_force(status, _NOT_TAKEN):
         return
-    times = scope.times(
-        scope.span(resource, "effective"),
-        scope.moment(resource, "dateAsserted"),
-        scope.seen(resource),
-    )
+    span, seen = scope.span(resource, "effective"), scope.seen(resource)
+    if span.end is None and status in _OVER:
+        span = span._replace(end=seen)
+    times = scope.times(span, scope.moment(resource, "dateAsserted"), seen)
     dosage = _first(resource, "dosage")
     yield _medication(resource, scope, times, dosage, _context(resource, scope))
 
@@ -118,6 +128,8 @@ def _medication(
         unit=unit,
         canonical=canonical,
         text=string(dosage, "text"),
+        per_day=_per_day(dosage),
+        route=words(concept(dosage, "route")),
         encounter=encounter,
         source=scope.source(resource),
     )
@@ -127,6 +139,17 @@ def _context(resource: Json, scope: Scope) -> str | None:
     """The encounter in which it was given or told; an episode of care is none."""
     pointer = string(entity(resource, "context") or {}, "reference") or ""
     return None if "EpisodeOfCare/" in pointer else scope.encounter(resource, "context")
+
+
+def _per_day(dosage: Json) -> float | None:
+    """How often a day, at most, a dose is given; None where the timing says nothing of it."""
+    repeat = entity(entity(dosage, "timing") or {}, "repeat") or {}
+    days = _DAYS.get(string(repeat, "periodUnit") or "")
+    period = number(repeat, "period")
+    if days is None or not period or period < 0:
+        return None
+    times = number(repeat, "frequencyMax") or number(repeat, "frequency") or 1.0
+    return times / (period * days)
 
 
 def _first(parent: Json, name: str) -> Json:

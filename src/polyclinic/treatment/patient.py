@@ -1,0 +1,352 @@
+"""What of a patient the safety rules ask for, as it was known at the decision."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import polars as pl
+
+from polyclinic.clinical.codes import ICD_10, ICD_10_CM, LOINC, SNOMED
+from polyclinic.clinical.kidney import ADULT, ckd_epi_2021
+from polyclinic.clinical.timeline import Timeline
+from polyclinic.treatment.drugs import Drug, Formulary
+
+#: A medication of which no end is known counts as taken for so long after it was last ordered,
+#: reckoned back from the last that is known of the patient.
+TAKEN = timedelta(days=365)
+#: A pregnancy is over so long after it was last told of.
+PREGNANCY = timedelta(days=300)
+
+_WEIGHT, _HEIGHT, _CREATININE = "29463-7", "8302-2", "2160-0"
+#: Measured or reported filtration rates, mL/min/1.73 m2; of these the latest counts.
+_EGFR = ("98979-8", "98980-6", "62238-1", "33914-3", "48642-3", "48643-1", "77147-7", "88293-6")
+_ALT, _BILIRUBIN, _POTASSIUM, _QTC = "1742-6", "1975-2", "2823-3", "8634-8"
+#: What can be, in the unit of each, both ends included.
+_POSSIBLE = {
+    _WEIGHT: ("weight", 0.3, 700.0, "kg"),
+    _HEIGHT: ("height", 20.0, 280.0, "cm"),
+    _CREATININE: ("creatinine", 0.05, 60.0, "mg/dL"),
+    **dict.fromkeys(_EGFR, ("eGFR", 0.0, 250.0, "mL/min/1.73 m2")),
+    _ALT: ("ALT", 0.0, 60000.0, "U/L"),
+    _BILIRUBIN: ("bilirubin", 0.0, 100.0, "mg/dL"),
+    _POTASSIUM: ("potassium", 0.8, 15.0, "mmol/L"),
+    _QTC: ("QTc", 200.0, 900.0, "ms"),
+}
+_PREGNANCY_STATUS, _BREASTFEEDING_STATUS = "82810-3", "63895-7"
+_PREGNANT_CODES = {"77386006", "72892002", "47200007"}
+_NO_ALLERGY = {"716186003", "409137002", "428607008"}
+_SAID = {"pregnant": True, "77386006": True, "not pregnant": False, "60001007": False}
+_FEEDS = {"yes": True, "373066001": True, "no": False, "373067005": False}
+_OF_A_DAY = ("MedicationAdministration/",)
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A condition, and since when."""
+
+    system: str | None
+    code: str | None
+    display: str
+    start: datetime | None
+
+
+@dataclass(frozen=True)
+class Medication:
+    """What is taken. drugs: its ingredients, none where the formulary does not know it.
+
+    dose: at once, in `unit`; per_day: how often a day at most.
+    """
+
+    drugs: tuple[Drug, ...]
+    display: str
+    dose: float | None = None
+    unit: str | None = None
+    per_day: float | None = None
+    route: str | None = None
+    start: datetime | None = None
+
+    @property
+    def daily_dose(self) -> float | None:
+        """How much a day, in `unit`; None where dose or timing is not known."""
+        return None if self.dose is None or self.per_day is None else self.dose * self.per_day
+
+
+@dataclass(frozen=True)
+class Allergy:
+    """What is not borne: drugs, or a class or substance that only its words and code name."""
+
+    drugs: tuple[Drug, ...]
+    display: str
+    system: str | None = None
+    code: str | None = None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A value, and when it was measured."""
+
+    value: float
+    time: datetime | None
+
+
+@dataclass(frozen=True)
+class PatientFacts:
+    """What the rules ask for; None, or nothing, where it is not known.
+
+    age: years. egfr: mL/min/1.73 m2, reported, or by CKD-EPI 2021 from the latest creatinine, which
+    `egfr_from` tells. alt: U/L; bilirubin: mg/dL; potassium: mmol/L; qtc: ms. problems: what of the
+    input could not be used, in words.
+    """
+
+    at: datetime
+    age: float | None = None
+    sex: Literal["female", "male", "other"] | None = None
+    weight_kg: float | None = None
+    height_cm: float | None = None
+    pregnant: bool | None = None
+    breastfeeding: bool | None = None
+    conditions: tuple[Coded, ...] = ()
+    allergies: tuple[Allergy, ...] = ()
+    medications: tuple[Medication, ...] = ()
+    egfr: float | None = None
+    egfr_from: str = ""
+    alt: float | None = None
+    bilirubin: float | None = None
+    potassium: float | None = None
+    qtc: float | None = None
+    problems: tuple[str, ...] = ()
+
+
+def patient_facts(
+    timeline: Timeline, patient: str, at: datetime, formulary: Formulary
+) -> PatientFacts:
+    """The facts of one patient, known at `at`.
+
+    A value that cannot be is not used, and told in `problems`; so are entries that are dated later.
+    """
+    events = timeline.events.filter(pl.col("patient") == patient)
+    known = events.filter(pl.col("known") <= at)
+    problems = list(_later(events, at))
+    rows = known.to_dicts()
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        kinds.setdefault(row["kind"], []).append(row)
+    person = timeline.patients.filter(pl.col("patient") == patient).to_dicts()[0]
+    age = _age(person["latest_birth"], at, problems)
+    sex = person["sex"]
+    values = _values(kinds.get("observation", ()), problems)
+    conditions = tuple(_conditions(kinds.get("condition", ()), at))
+    pregnant = _pregnant(kinds.get("observation", ()), conditions, at)
+    if pregnant and sex == "male":
+        problems.append("A pregnancy of a man is not used.")
+        pregnant = None
+    egfr, egfr_from = _egfr(values, age, sex)
+    allergies = tuple(_allergies(kinds.get("allergy", ()), at, formulary, problems))
+    medications = tuple(_medications(kinds.get("medication", ()), rows, at, formulary, problems))
+    return PatientFacts(
+        at=at,
+        age=age,
+        sex=sex,
+        weight_kg=_value(values, _WEIGHT),
+        height_cm=_value(values, _HEIGHT),
+        pregnant=pregnant,
+        breastfeeding=_breastfeeding(kinds.get("observation", ()), conditions, at),
+        conditions=conditions,
+        allergies=allergies,
+        medications=medications,
+        egfr=egfr,
+        egfr_from=egfr_from,
+        alt=_value(values, _ALT),
+        bilirubin=_value(values, _BILIRUBIN),
+        potassium=_value(values, _POTASSIUM),
+        qtc=_value(values, _QTC),
+        problems=tuple(problems),
+    )
+
+
+def _later(events: pl.DataFrame, at: datetime) -> Iterator[str]:
+    later = events.filter(pl.col("start") > at)
+    if len(later):
+        yield (
+            f"{len(later):,} entries are dated after the decision and were not used, such as "
+            f"{later['source'][0] or later['kind'][0]}."
+        )
+
+
+def _age(born: Any, at: datetime, problems: list[str]) -> float | None:
+    if born is None:
+        return None
+    age = (at.date() - born).days / 365.25
+    if not 0 <= age <= 130:
+        problems.append(f"The date of birth gives an age of {age:.0f} years and is not used.")
+        return None
+    return float(age)
+
+
+def _values(rows: Iterable[Mapping[str, Any]], problems: list[str]) -> dict[str, Measured]:
+    """The latest possible value of each code that is asked for, in its own unit."""
+    found: dict[str, Measured] = {}
+    for row in rows:
+        possible = _POSSIBLE.get(row["code"]) if row["system"] == LOINC else None
+        if possible is None or row["value"] is None:
+            continue
+        name, low, high, unit = possible
+        if row["canonical"] is False:
+            problems.append(f"A {name} in {row['unit'] or 'no unit'} is not used.")
+        elif not low <= row["value"] <= high:
+            problems.append(f"A {name} of {row['value']:g} {unit} cannot be, and is not used.")
+        else:
+            before = found.get(row["code"])
+            time = row["start"] or row["known"]
+            if before is None or before.time is None or time is None or time >= before.time:
+                found[row["code"]] = Measured(row["value"], time)
+    return found
+
+
+def _value(values: Mapping[str, Measured], code: str) -> float | None:
+    found = values.get(code)
+    return None if found is None else found.value
+
+
+def _egfr(
+    values: Mapping[str, Measured], age: float | None, sex: str | None
+) -> tuple[float | None, str]:
+    reported = [values[code] for code in _EGFR if code in values]
+    creatinine = values.get(_CREATININE)
+    latest = max(reported, key=lambda each: (each.time is not None, each.time), default=None)
+    computable = (
+        creatinine is not None and age is not None and age >= ADULT and sex in ("female", "male")
+    )
+    if latest is not None and not (computable and creatinine and _after(creatinine, latest)):
+        return latest.value, _on("reported", latest.time)
+    if not computable or creatinine is None or age is None:
+        return None, ""
+    rate = ckd_epi_2021(creatinine.value, age, female=sex == "female")
+    return rate, _on(f"creatinine {creatinine.value:g} mg/dL", creatinine.time)
+
+
+def _after(one: Measured, other: Measured) -> bool:
+    return one.time is not None and other.time is not None and one.time > other.time
+
+
+def _on(what: str, time: datetime | None) -> str:
+    return what if time is None else f"{what}, {time.date().isoformat()}"
+
+
+def _conditions(rows: Iterable[Mapping[str, Any]], at: datetime) -> Iterator[Coded]:
+    seen = set()
+    for row in rows:
+        if row["end"] is not None and row["end"] <= at:
+            continue
+        for system, code in _codes(row):
+            display = row["display"] or code or ""
+            if (key := (system, code, display.lower())) not in seen:
+                seen.add(key)
+                yield Coded(system, code, display, row["start"])
+
+
+def _codes(row: Mapping[str, Any]) -> Iterator[tuple[str | None, str | None]]:
+    """The code of an event, and its other codes; where it has none, once nothing."""
+    yield row["system"], row["code"]
+    for other in row["also"] or ():
+        system, _, code = other.rpartition("|")
+        yield system, code
+
+
+def _pregnant(
+    observations: Iterable[Mapping[str, Any]], conditions: Iterable[Coded], at: datetime
+) -> bool | None:
+    told = _said(observations, _PREGNANCY_STATUS, _SAID, at)
+    if told is not None:
+        return told
+    for condition in conditions:
+        recent = condition.start is None or condition.start >= at - PREGNANCY
+        if recent and _means_pregnancy(condition):
+            return True
+    return None
+
+
+def _means_pregnancy(condition: Coded) -> bool:
+    code = (condition.code or "").replace(".", "")
+    if condition.system in (ICD_10, ICD_10_CM):
+        # O80 to O92 are of birth and after; Z33.2 is its termination.
+        obstetric = code[:1] == "O" and not "O80" <= code[:3] <= "O92"
+        return obstetric or code[:3] in ("Z34", "Z3A") or code in ("Z33", "Z331")
+    return condition.system == SNOMED and code in _PREGNANT_CODES
+
+
+def _breastfeeding(
+    observations: Iterable[Mapping[str, Any]], conditions: Iterable[Coded], at: datetime
+) -> bool | None:
+    told = _said(observations, _BREASTFEEDING_STATUS, _FEEDS, at)
+    lactating = any((c.code or "").replace(".", "") == "Z391" for c in conditions)
+    return told if told is not None else True if lactating else None
+
+
+def _said(
+    observations: Iterable[Mapping[str, Any]],
+    loinc: str,
+    meaning: Mapping[str, bool],
+    at: datetime,
+) -> bool | None:
+    """What the latest answer to a question says, if it is recent."""
+    told = [row for row in observations if row["system"] == LOINC and row["code"] == loinc]
+    for row in reversed(told):
+        answer = meaning.get((row["text"] or "").strip().lower())
+        time = row["start"] or row["known"]
+        if answer is not None and time is not None and time >= at - PREGNANCY:
+            return answer
+    return None
+
+
+def _allergies(
+    rows: Iterable[Mapping[str, Any]], at: datetime, formulary: Formulary, problems: list[str]
+) -> Iterator[Allergy]:
+    standing = [row for row in rows if row["end"] is None or row["end"] > at]
+    none = [row for row in standing if _no_allergy(row)]
+    for row in standing:
+        if _no_allergy(row):
+            continue
+        display = row["display"] or row["code"] or ""
+        drugs = formulary.of(row["system"], row["code"], row["also"] or (), display)
+        yield Allergy(drugs, display, row["system"], row["code"])
+    if none and len(none) < len(standing):
+        problems.append("“No known allergy” stands beside allergies; the allergies count.")
+
+
+def _no_allergy(row: Mapping[str, Any]) -> bool:
+    words = (row["display"] or "").lower()
+    return row["code"] in _NO_ALLERGY or words.startswith(("no known", "nka", "nkda", "no allerg"))
+
+
+def _medications(
+    rows: Iterable[Mapping[str, Any]],
+    events: Iterable[Mapping[str, Any]],
+    at: datetime,
+    formulary: Formulary,
+    problems: list[str],
+) -> Iterator[Medication]:
+    """The latest of each that has not ended; what was given once counts for a day."""
+    times = [row["start"] for row in events if row["start"] is not None and row["start"] <= at]
+    last = max(times, default=at)
+    latest: dict[tuple[str, ...], Medication] = {}
+    for row in rows:
+        start = row["start"] or row["known"]
+        once = str(row["source"] or "").startswith(_OF_A_DAY)
+        since = last - (timedelta(days=1) if once else TAKEN)
+        if (row["end"] is not None and row["end"] <= at and not once) or start < since:
+            continue
+        display = row["display"] or row["code"] or ""
+        drugs = formulary.of(row["system"], row["code"], row["also"] or (), display)
+        if wrong := formulary.conflict(row["system"], row["code"], row["also"] or (), display):
+            problems.append(wrong)
+        key = tuple(sorted(drug.name for drug in drugs)) or (display.lower(),)
+        latest[key] = Medication(
+            drugs, display, row["value"], row["unit"], row["per_day"], row["route"], start
+        )
+    for medication in latest.values():
+        if not medication.drugs:
+            problems.append(f"{medication.display} is not in the formulary: no rule can check it.")
+        yield medication
+    return

@@ -23,7 +23,10 @@ def default_home() -> Path:
 
 
 class Settings(BaseSettings):
-    """Every setting, with its default; the environment wins over the file."""
+    """Every setting, with its default; the environment wins over the file.
+
+    formulary: a CSV of the site's own drugs; safety_rules: a folder of its own safety rules.
+    """
 
     model_config = SettingsConfigDict(env_prefix="POLYCLINIC_", extra="forbid", frozen=True)
 
@@ -40,6 +43,9 @@ class Settings(BaseSettings):
     max_queue: int = Field(default=512, ge=1)
     image_model: str = "chest-xray-pneumonia"
     record_model: str = "aki"
+    treatment_model: str = "orders"
+    formulary: Path | None = None
+    safety_rules: Path | None = None
 
     @classmethod
     def settings_customise_sources(

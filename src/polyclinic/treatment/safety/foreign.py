@@ -1,8 +1,7 @@
 """The user's own rules in others' forms: DDInter's export, and FHIR's ClinicalUseDefinition.
 
 Sources: DDInter 2.0 (Tian et al. 2025, Nucleic Acids Research), whose download has the columns
-DDInterID_A, Drug_A, DDInterID_B, Drug_B, Level; FHIR R5, section 15.4 (ClinicalUseDefinition), which
-R4B has as well.
+DDInterID_A, Drug_A, DDInterID_B, Drug_B, Level; FHIR R5, ClinicalUseDefinition.
 """
 
 import csv

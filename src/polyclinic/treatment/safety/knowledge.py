@@ -13,7 +13,19 @@ from polyclinic.treatment.safety.finding import Action, Kind
 from polyclinic.treatment.safety.foreign import Row, foreign_rows
 
 _HERE = Path(__file__).parent / "knowledge"
+#: Of a row that does not say how severe it is.
+_SEVERITY = {"veto": "contraindicated", "warning": "major"}
 _ACTIONS: Mapping[str, Action] = {"veto": "veto", "warning": "warning"}
+
+_KINDS: Mapping[str, Kind] = {
+    "interactions": "interaction",
+    "allergies": "allergy",
+    "conditions": "condition",
+    "kidney": "kidney",
+    "liver": "liver",
+    "age": "age",
+    "doses": "dose",
+}
 
 #: The columns of each file. `source` is a key of sources.csv, or a web address.
 COLUMNS = {
@@ -142,7 +154,7 @@ def load_knowledge(formulary: Formulary, extra: Path | None = None) -> Knowledge
     """The knowledge that comes with the package, and the user's own.
 
     extra: a folder of CSV files with our names and columns, exports of DDInter, or FHIR Bundles of
-    ClinicalUseDefinition (`foreign`). A row whose id is ours replaces our row. Raises `InvalidInput`
+    ClinicalUseDefinition (`foreign`). A row whose id is ours replaces ours. Raises `InvalidInput`
     naming file and line.
     """
     files = {name: _read(_HERE / f"{name}.csv", columns) for name, columns in COLUMNS.items()}
@@ -205,8 +217,7 @@ def _rules(
             action=_ACTIONS[row["action"]],
             drugs=resolve(row["a" if name == "interactions" else "drug"], row["id"]),
             others=_others(name, row, resolve),
-            severity=row.get("severity")
-            or ("contraindicated" if row["action"] == "veto" else "major"),
+            severity=row.get("severity") or _SEVERITY[row["action"]],
             mechanism=row.get("mechanism") or row.get("reason") or row.get("relation", ""),
             management=row.get("management", ""),
             source=sources.get(row["source"], row["source"]),
@@ -225,23 +236,9 @@ def _others(name: str, row: Row, resolve: _Resolver) -> frozenset[str]:
 
 
 def _kind(name: str, row: Row) -> Kind:
-    match name:
-        case "interactions":
-            return "interaction"
-        case "allergies":
-            return "allergy"
-        case "conditions":
-            return "condition"
-        case "pregnancy":
-            return "pregnancy" if row["state"] == "pregnant" else "lactation"
-        case "kidney":
-            return "kidney"
-        case "liver":
-            return "liver"
-        case "age":
-            return "age"
-        case _:
-            return "dose"
+    if name == "pregnancy":
+        return "pregnancy" if row["state"] == "pregnant" else "lactation"
+    return _KINDS[name]
 
 
 def _index(rules: Iterable[Rule], column: str) -> Mapping[str, tuple[Rule, ...]]:

@@ -19,8 +19,8 @@ _STAGES = {
 def liver_states(facts: PatientFacts) -> dict[str, str]:
     """The states that hold, as rules name them in lower case, each with the fact behind it.
 
-    Liver failure counts as Child-Pugh C, as severe hepatic impairment and as cirrhosis: no rule that
-    is for less may miss it.
+    Liver failure counts as Child-Pugh C, as severe impairment and as cirrhosis: no rule that is for
+    less may miss it.
     """
     states: dict[str, str] = {}
 

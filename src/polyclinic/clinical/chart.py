@@ -44,11 +44,11 @@ class Chart:
         return replace(self, timeline=Timeline.joined([self.timeline, *found]), digest=digest)
 
 
-def parse_chart(bundle: Any, at: str | None = None) -> Chart:
+def parse_chart(bundle: Any, at: str | None = None, *, now: bool = False) -> Chart:
     """The chart in a FHIR R4 Bundle (JSON, of one patient).
 
     at: the decision time (ISO 8601, with a zone); without it that of the last thing with a time of
-    its own, before now.
+    its own, before now; or, with `now`, the present.
     What cannot be read of the Bundle is told in `warnings`, the rest is used. Raises `InvalidInput`
     and `UnsupportedInput` where there is no such Bundle, not one patient, or nothing known by then.
     """
@@ -58,8 +58,8 @@ def parse_chart(bundle: Any, at: str | None = None) -> Chart:
         content = orjson.dumps(bundle)
     except orjson.JSONEncodeError:
         raise InvalidInput("The Bundle is nested too deeply.", where="/bundle") from None
-    now = datetime.now(UTC)
-    reading = read_bundle(content, received=now, where="/bundle")
+    received = datetime.now(UTC)
+    reading = read_bundle(content, received=received, where="/bundle")
     timeline, patients = reading.timeline, len(reading.timeline.patients)
     unread = tuple(_unread(reading.report))
     if patients != 1:
@@ -68,7 +68,10 @@ def parse_chart(bundle: Any, at: str | None = None) -> Chart:
             where="/bundle",
             remedy="Send the resources of one patient, each with a reference to the patient.",
         )
-    decision = _last_known(timeline, now, unread) if at is None else instant_of(at)
+    if at is not None:
+        decision = instant_of(at)
+    else:
+        decision = received if now else _last_known(timeline, received, unread)
     return Chart(
         timeline,
         decision,

@@ -9,7 +9,7 @@ import orjson
 from pydantic import Field, ValidationError
 
 from polyclinic.clinical.chart import Chart, parse_chart
-from polyclinic.clinical.codes import ICD_10_CM, LOINC, RXNORM
+from polyclinic.clinical.codes import ICD_10_CM, LOINC, RXNORM, SNOMED
 from polyclinic.core.digest import sha256
 from polyclinic.core.errors import InvalidInput
 from polyclinic.core.frozen import Frozen
@@ -47,6 +47,11 @@ class Medication(Named):
     unit: str = "mg"
     per_day: Number | None = Field(default=None, gt=0, le=96)
     route: Text | None = None
+
+    @property
+    def coded(self) -> tuple[str | None, str | None]:
+        """Its system and code."""
+        return (RXNORM, self.rxnorm) if self.rxnorm is not None else (self.system, self.code)
 
 
 class Value(Frozen):
@@ -110,10 +115,10 @@ def parse_case(content: Any) -> Case:
     if not isinstance(content, dict):
         raise InvalidInput("A patient is a JSON object.")
     if "resourceType" in content:
-        chart = parse_chart(content)
+        chart = parse_chart(content, now=True)
         return Case(chart, (), {}, chart.digest)
     try:
-        asked = Asked.model_validate_json(_dumped(content))
+        asked = Asked.model_validate_json(dumped(content))
     except ValidationError as error:
         first = error.errors()[0]
         place = "/" + "/".join(str(part) for part in first["loc"])
@@ -126,13 +131,13 @@ def parse_case(content: Any) -> Case:
                 "Nothing of a patient was sent.",
                 remedy="Send a FHIR R4 Bundle, or `bundle`, `patient`, `scores` or `covariates`.",
             )
-        return Case(None, asked.scores, asked.covariates, sha256(_dumped(content)))
+        return Case(None, asked.scores, asked.covariates, sha256(dumped(content)))
     if asked.patient is not None:
         at = asked.at or datetime.now(UTC).isoformat()
         chart = parse_chart(bundle_of(asked.patient, at), at)
     else:
-        chart = parse_chart(asked.bundle, asked.at)
-    return Case(chart, asked.scores, asked.covariates, sha256(_dumped(content)))
+        chart = parse_chart(asked.bundle, asked.at, now=True)
+    return Case(chart, asked.scores, asked.covariates, sha256(dumped(content)))
 
 
 def bundle_of(patient: Patient, at: str) -> dict[str, Any]:
@@ -152,7 +157,8 @@ def bundle_of(patient: Patient, at: str) -> dict[str, Any]:
     }
 
 
-def _dumped(content: Any) -> bytes:
+def dumped(content: Any) -> bytes:
+    """JSON, its keys in order. Raises `InvalidInput`."""
     try:
         return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
     except (orjson.JSONEncodeError, RecursionError):
@@ -230,7 +236,7 @@ def _observed(patient: Patient) -> Iterator[tuple[str, dict[str, Any]]]:
     )
     for loinc, stated, yes, no in told:
         if stated is not None:
-            coding = {"system": "http://snomed.info/sct", "code": yes if stated else no}
+            coding = {"system": SNOMED, "code": yes if stated else no}
             yield loinc, {"valueCodeableConcept": {"coding": [coding]}}
 
 

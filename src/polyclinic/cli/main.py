@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from polyclinic import NOTICE, __version__
-from polyclinic.cli import data, diagnose, models
+from polyclinic.cli import data, diagnose, models, treatment
 from polyclinic.cli.output import print_error
 from polyclinic.cli.serve import serve
 from polyclinic.cli.shift import shift
@@ -48,6 +48,7 @@ app.command()(train)
 app.command()(evaluate)
 app.command()(shift)
 app.add_typer(diagnose.app, name="diagnose")
+app.add_typer(treatment.app, name="treatment")
 app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data")
 

@@ -153,9 +153,10 @@ def _show(rows: list["CheckRow"], as_json: bool) -> None:
 
 
 def _cells(row: "CheckRow") -> tuple[str, ...]:
-    if row.probability is None or row.ms is None:
+    if row.finding is None or row.ms is None:
         return row.department, row.input, "(none)", "", "", ""
-    answer = (row.finding or "", f"{row.probability:.3f}", row.model or "", f"{row.ms:.1f}")
+    probability = "" if row.probability is None else f"{row.probability:.3f}"
+    answer = (row.finding, probability, row.model or "", f"{row.ms:.1f}")
     return row.department, row.input, *answer
 
 

@@ -1,5 +1,6 @@
 """Filters are fitted by the library `implicit`, which nothing that serves imports."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ def fit_filter(name: str, had: Floats, seed: int, **options: Any) -> Filter:
     options: of `als` factors, iterations, regularisation, confidence; of `bpr` factors, iterations,
     rate, regularisation; of `item_knn` k, weighting. The same seed gives the same filter.
     """
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     with threadpool_limits(1):
         match name:
@@ -78,6 +79,8 @@ def _item_neighbours(had: Floats, k: int, weighting: str) -> ItemNeighbours:
     kinds = {"cosine": CosineRecommender, "tfidf": TFIDFRecommender, "bm25": BM25Recommender}
     # The library counts an item as its own neighbour.
     model = kinds[weighting](K=k + 1, num_threads=1)
-    model.fit(csr_matrix(had, dtype=np.float64), show_progress=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the library's own conversions
+        model.fit(csr_matrix(had, dtype=np.float64), show_progress=False)
     alike = np.asarray(model.similarity.todense(), np.float32)
     return ItemNeighbours(alike)

@@ -1,0 +1,1 @@
+"""Networks that score treatments, in torch: for training alone."""

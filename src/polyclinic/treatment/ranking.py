@@ -1,0 +1,60 @@
+"""From scored treatments to a list that is safe in itself. No score outvotes a safety rule."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from polyclinic.treatment.safety import SafetyFinding
+
+Findings = tuple[SafetyFinding, ...]
+#: What the rules say against a drug where the patient is given another as well.
+Together = Callable[[str, str], Findings]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A treatment on its way into an answer: its place in the vocabulary, its drug and score."""
+
+    place: int
+    drug: str
+    score: float
+    in_set: bool
+    safety: Findings = ()
+
+    @property
+    def vetoed(self) -> bool:
+        """Whether a rule takes it out."""
+        return any(finding.action == "veto" for finding in self.safety)
+
+
+def in_safe_order(
+    scored: Iterable[Scored], against: Mapping[str, Findings], together: Together, top: int
+) -> tuple[list[Scored], list[Scored]]:
+    """The best `top` in order, and those that were vetoed on the way to them.
+
+    First those of the treatment set, of these first the ones without a warning, then by score. What
+    a rule forbids together with a treatment further up is vetoed, too, and what it warns of is
+    warned: the list may be given as a whole.
+    """
+    found = [replace(each, safety=tuple(against.get(each.drug, ()))) for each in scored]
+    kept: list[Scored] = []
+    vetoed: list[Scored] = []
+    for each in sorted(found, key=_rank):
+        if len(kept) == top:
+            break
+        beside = [one for above in kept if above.in_set for one in together(each.drug, above.drug)]
+        own = replace(each, safety=(*each.safety, *beside))
+        (vetoed if own.vetoed else kept).append(own)
+    return sorted(kept, key=_rank), vetoed
+
+
+def _rank(each: Scored) -> tuple[bool, bool, float]:
+    return not each.in_set, bool(each.safety), -each.score
+
+
+def veto_places(drugs: Sequence[str], against: Mapping[str, Findings]) -> list[int]:
+    """Places of the drugs that a rule takes out, whatever else is given."""
+    return [
+        place
+        for place, drug in enumerate(drugs)
+        if any(finding.action == "veto" for finding in against.get(drug, ()))
+    ]

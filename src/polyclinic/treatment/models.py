@@ -21,5 +21,9 @@ def load_model(
             from polyclinic.treatment.orders.recommender import OrdersRecommender
 
             return OrdersRecommender.load(registry, version, rules)
+        case "treatment.benefit":
+            from polyclinic.treatment.benefit.recommender import BenefitRecommender
+
+            return BenefitRecommender.load(registry, version, rules)
         case _:
             raise InvalidInput(f"A model of kind {version.kind} recommends no treatments.")

@@ -20,6 +20,11 @@ from polyclinic.treatment.safety import (
     together,
 )
 
+#: Of a patient of whom nothing but scores or covariates was sent.
+UNCHECKED = (
+    "Safety could not be checked: no conditions, allergies, medications or values were sent."
+)
+
 
 @dataclass(frozen=True)
 class Rules:

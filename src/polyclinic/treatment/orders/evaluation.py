@@ -80,6 +80,13 @@ def estimates(
     return bootstrap(statistics, person, resamples)
 
 
+def by_person(values: Floats, person: NDArray[np.str_]) -> Estimate:
+    """The mean over persons of the mean over each one's visits, as coverage is promised."""
+    names, whose = np.unique(person, return_inverse=True)
+    each = np.bincount(whose, values) / np.bincount(whose)
+    return bootstrap(lambda weights: {"": _mean(each, weights)}, names, RESAMPLES)[""]
+
+
 def evaluate(
     model: OrdersRecommender,
     encoded: Encoded,
@@ -111,7 +118,6 @@ def evaluate(
     told = estimates(
         {
             **values,
-            "coverage": held,
             "size": size,
             "alone": alone,
             "unfamiliar": unfamiliar,
@@ -120,6 +126,7 @@ def evaluate(
         person,
     )
     metrics = {name: told[name] for name in values if name in told}
+    coverage = by_person(held, person)
     metrics["ece"] = _calibration_error(probabilities, truth, person)
     return Evaluation(
         dataset=dataset,
@@ -135,7 +142,7 @@ def evaluate(
         conformal=ConformalResult(
             method="risk-controlled",
             promised=spec.sets.coverage,
-            coverage=told["coverage"],
+            coverage=coverage,
             coverage_by_label={},
             mean_size=told["size"],
             single_label=told["alone"],

@@ -22,6 +22,9 @@ from polyclinic.treatment.orders.steps.prepare import Prepared
 from polyclinic.treatment.orders.steps.train import Trained, train, usual
 from polyclinic.treatment.orders.steps.weigh import blend, log_odds
 
+#: What a blend must gain over its best member to be worth its size.
+WORTH = 0.005
+
 #: Told the number of candidates done, and the best precision so far.
 OnTrial = Callable[[int, float], None]
 
@@ -66,13 +69,18 @@ def choose(recipe: OrdersRecipe, found: Sequence[Candidate]) -> tuple[Candidate,
         (chosen,) = (each for each in found if each.settings == recipe.model)
         return chosen, f"The recipe names {chosen.name}."
     ranked = sorted(found, key=lambda each: -each.precision)
-    chosen = next(e for e in ranked if not isinstance(e.settings, NeighbourSettings))
+    chosen = max(
+        (each for each in found if not isinstance(each.settings, NeighbourSettings)),
+        key=lambda each: each.precision - (WORTH if each.name == "blend" else 0.0),
+    )
     told = ", ".join(f"{each.name} {each.precision:.3f}" for each in ranked)
     tried = len(recipe.auto.candidates)
     late = "" if len(found) >= tried else f" {tried - len(found)} were not tried for want of time."
     aside = ""
     if ranked[0] is not chosen:
         aside = f" {ranked[0].name} keeps rows of patients, and is never served."
+        if ranked[0].name == "blend":
+            aside = f" The blend gains less than {WORTH:g}, which is not worth its size."
     return chosen, (
         f"Chosen for its mean average precision on one half of the validation part: {told}."
         f"{aside}{late}"

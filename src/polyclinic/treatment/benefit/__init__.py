@@ -1,0 +1,1 @@
+"""Treatments by their benefit, learnt from a trial or from what was observed."""

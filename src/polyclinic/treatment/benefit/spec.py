@@ -1,0 +1,33 @@
+"""The department's own part of a manifest of benefit."""
+
+from polyclinic.core.frozen import Frozen
+from polyclinic.core.prediction import Coding, Fraction
+from polyclinic.treatment.benefit.recipe import Covariate
+
+KIND = "treatment.benefit"
+
+
+class SpecArm(Frozen):
+    """An arm: its coding, and its drugs, by the formulary's name and by code."""
+
+    coding: Coding
+    drugs: tuple[str, ...]
+    codings: tuple[Coding, ...]
+
+
+class BenefitSpec(Frozen):
+    """best: the place of the arm that did best on average in training. randomised: as in the data.
+
+    knowledge: the version of the safety knowledge at training.
+    """
+
+    arms: tuple[SpecArm, ...]
+    covariates: tuple[Covariate, ...]
+    what: str
+    unit: str
+    coverage: Fraction
+    learner: str
+    best: int
+    randomised: bool
+    familiarity_alpha: Fraction
+    knowledge: str

@@ -52,7 +52,7 @@ class Factors(Stored):
         For an unknown user or item, any number that is no row here, what is known of the other
         and the mean speak alone.
         """
-        u, i = np.broadcast_arrays(np.asarray(users), np.asarray(items))
+        u, i = np.broadcast_arrays(np.atleast_1d(users), np.atleast_1d(items))
         found = self.mean + taken(self.user_bias, u) + taken(self.item_bias, i)
         known = (u >= 0) & (u < self.user_bias.size) & (i >= 0) & (i < self.item_bias.size)
         found[known] += np.einsum(
@@ -65,7 +65,7 @@ class Factors(Stored):
 
         An unknown user gets what the items' biases say.
         """
-        rows = np.atleast_1d(np.asarray(users))
+        rows = np.atleast_1d(users)
         known = (rows >= 0) & (rows < self.user_bias.size)
         vectors = self.user_factors[np.where(known, rows, 0)] * known[:, None]
         user_bias = taken(self.user_bias, rows)[:, None]
@@ -74,9 +74,10 @@ class Factors(Stored):
     def fold_in(self, items: ArrayLike, values: ArrayLike) -> Floats:
         """The scores of a user who was not there in training for all items, (n_items,), to rank by.
 
-        `items` (k,) and `values` (k,) are the user's own scores; with none, the items' biases
-        speak. Bias and factors are those that training would have come to, had the items stood
-        still: a ridge regression. Raises `InvalidInput` as `Ratings` does.
+        `items` (k,) and `values` (k,) are the user's own scores; those of unknown items are left
+        out, and with none the items' biases speak. Bias and factors are those that training would
+        have come to, had the items stood still: a ridge regression. Raises `InvalidInput` as
+        `Ratings` does.
         """
         low, high = self.scale.tolist()
         rows, own = one_users(items, values, self.item_bias.size, (low, high))

@@ -63,7 +63,7 @@ class Neighbours(Stored):
         For an unknown user or item, any number that is no row here, the baseline speaks alone. The
         user's own score of the very item, where there is one, does not count.
         """
-        u, i = np.broadcast_arrays(np.asarray(users), np.asarray(items))
+        u, i = np.broadcast_arrays(np.atleast_1d(users), np.atleast_1d(items))
         found = self.mean + taken(self.user_bias, u) + taken(self.item_bias, i)
         known = (u >= 0) & (u < self.user_bias.size) & (i >= 0) & (i < self.item_bias.size)
         alike, other = self._axes(u, i)
@@ -79,7 +79,7 @@ class Neighbours(Stored):
 
         An unknown user gets the items' baselines.
         """
-        rows = np.atleast_1d(np.asarray(users))
+        rows = np.atleast_1d(users)
         found = self.mean + taken(self.user_bias, rows)[:, None] + self.item_bias
         known = np.flatnonzero((rows >= 0) & (rows < self.user_bias.size))
         if self.user_based:
@@ -94,8 +94,9 @@ class Neighbours(Stored):
     def fold_in(self, items: ArrayLike, values: ArrayLike) -> Floats:
         """The scores of a user who was not there in training for all items, (n_items,), to rank by.
 
-        `items` (k,) and `values` (k,) are the user's own scores; with none, the items' baselines
-        speak. Raises `InvalidInput` as `Ratings` does.
+        `items` (k,) and `values` (k,) are the user's own scores; those of unknown items are left
+        out, and with none the items' baselines speak. By items, it is as if the user had been in
+        training. Raises `InvalidInput` as `Ratings` does.
         """
         low, high = self.scale.tolist()
         rows, own = one_users(items, values, self.item_bias.size, (low, high))

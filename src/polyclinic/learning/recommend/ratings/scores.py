@@ -97,8 +97,15 @@ class Grouped:
 def one_users(
     items: ArrayLike, values: ArrayLike, n_items: int, scale: tuple[float, float]
 ) -> tuple[Ids, NDArray[np.float32]]:
-    """A new user's scores, checked as `Ratings` checks; none at all are fine."""
+    """A new user's scores (k,) of known items, checked as `Ratings` checks; none at all are fine.
+
+    A score of an unknown item, any number that is no row, is left out: it says nothing here.
+    """
     rows, scores = np.asarray(items, dtype=np.int32), np.asarray(values, dtype=np.float32)
-    if rows.size or scores.size:
+    if rows.shape != scores.shape:
+        raise InvalidInput("Items and values must be as many.", where="ratings")
+    known = (rows >= 0) & (rows < n_items)
+    rows, scores = rows[known], scores[known]
+    if rows.size:
         Ratings(np.zeros_like(rows), rows, scores, 1, n_items, scale)
     return rows, scores

@@ -16,7 +16,7 @@ class Stored:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Every array by its field's name, as `safetensors.numpy.save` takes them."""
-        return {f.name: np.ascontiguousarray(getattr(self, f.name)) for f in fields(self)}
+        return {f.name: np.asarray(getattr(self, f.name), order="C") for f in fields(self)}
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Self:

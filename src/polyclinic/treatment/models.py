@@ -21,6 +21,10 @@ def load_model(
             from polyclinic.treatment.orders.recommender import OrdersRecommender
 
             return OrdersRecommender.load(registry, version, rules)
+        case "treatment.scores":
+            from polyclinic.treatment.scores.recommender import ScoresRecommender
+
+            return ScoresRecommender.load(registry, version, rules)
         case "treatment.benefit":
             from polyclinic.treatment.benefit.recommender import BenefitRecommender
 

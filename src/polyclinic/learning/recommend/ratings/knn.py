@@ -25,8 +25,8 @@ class KnnSettings(Frozen):
     """
 
     by: Literal["items", "users"] = "items"
-    neighbours: int = Field(40, ge=1)
-    shrinkage: float = Field(200.0, ge=0)
+    neighbours: int = Field(default=40, ge=1)
+    shrinkage: float = Field(default=200.0, ge=0)
 
 
 def fit(ratings: Ratings, settings: KnnSettings) -> Neighbours:

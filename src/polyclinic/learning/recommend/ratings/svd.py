@@ -22,11 +22,11 @@ class SvdSettings(Frozen):
     that `benchmarks/ratings.py --choose` compares.
     """
 
-    factors: int = Field(100, ge=1)
-    epochs: int = Field(20, ge=1)
-    rate: float = Field(0.02, gt=0)
-    regularisation: float = Field(0.1, gt=0)
-    seed: int = Field(0, ge=0)
+    factors: int = Field(default=100, ge=1)
+    epochs: int = Field(default=20, ge=1)
+    rate: float = Field(default=0.02, gt=0)
+    regularisation: float = Field(default=0.1, gt=0)
+    seed: int = Field(default=0, ge=0)
 
 
 def fit(ratings: Ratings, settings: SvdSettings) -> Factors:

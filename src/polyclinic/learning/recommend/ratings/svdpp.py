@@ -16,8 +16,8 @@ from polyclinic.learning.recommend.ratings.svd import SvdSettings, arrived, draw
 class SvdppSettings(SvdSettings):
     """As SVD's, with defaults chosen in the same way."""
 
-    rate: float = Field(0.015, gt=0)
-    regularisation: float = Field(0.08, gt=0)
+    rate: float = Field(default=0.015, gt=0)
+    regularisation: float = Field(default=0.08, gt=0)
 
 
 def fit(ratings: Ratings, settings: SvdppSettings) -> Factors:

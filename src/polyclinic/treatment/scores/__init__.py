@@ -1,0 +1,1 @@
+"""Treatments by how they did in other patients who have scores in common."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: The kind of a model of records; that of an image model is what any other recipe is read as.
 RECORD = "diagnosis.record"
+#: How kinds of models of treatment begin.
+TREATMENT = "treatment."
 
 
 def train(
@@ -39,8 +41,11 @@ def train(
     from polyclinic.learning.recipe import read_yaml
 
     content = read_yaml(recipe)
-    of_records = content.get("kind") == RECORD
-    version = (_train_records if of_records else _train_images)(content, recipe, data, weights)
+    kind = str(content.get("kind"))
+    trained = {RECORD: _train_records}.get(kind, _train_images)
+    if kind.startswith(TREATMENT):
+        trained = _train_treatment
+    version = trained(content, recipe, data, weights)
     if as_json:
         print_json({"model": version.identity, "validation": version.manifest.validation})
         return
@@ -85,6 +90,28 @@ def _train_records(
         return run(record_recipe, data, recipe.parent, open_registry(), _Watcher(progress, epochs))
 
 
+def _train_treatment(
+    content: "dict[str, Any]", recipe: Path, data: Path | None, weights: Path | None
+) -> "ModelVersion":
+    from importlib.util import find_spec
+
+    from polyclinic.core.settings import settings
+    from polyclinic.registry.store import open_registry
+    from polyclinic.treatment.models import train_model
+    from polyclinic.treatment.rules import open_rules
+
+    if weights is not None:
+        raise InvalidInput("A model of treatment has no weights to start from.", where="--weights")
+    if find_spec("implicit") is None or find_spec("numba") is None:
+        _need_torch()
+    rules = open_rules(settings())
+    with _progress() as progress:
+        watcher = _Watcher(progress)
+        return train_model(
+            content, str(recipe), data, recipe.parent, open_registry(), watcher, rules
+        )
+
+
 def _progress() -> "Progress":
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -114,8 +141,16 @@ def evaluate(
     install_starters(registry)
     version = registry.resolve(model)
     with Console(stderr=True).status("Measuring"):
-        measure = evaluate_records if version.kind == RECORD else evaluate_images
-        evaluation = measure(registry, version, data, person())
+        if version.kind.startswith(TREATMENT):
+            from polyclinic.core.settings import settings
+            from polyclinic.treatment.models import evaluate_model
+            from polyclinic.treatment.rules import open_rules
+
+            rules = open_rules(settings())
+            evaluation = evaluate_model(registry, version, data, person(), rules)
+        else:
+            measure = evaluate_records if version.kind == RECORD else evaluate_images
+            evaluation = measure(registry, version, data, person())
     if as_json:
         print_json({"model": version.identity, "evaluation": evaluation})
         return

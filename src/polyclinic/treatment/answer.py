@@ -65,8 +65,8 @@ class Recommended(Frozen):
 class TreatmentSet(Frozen):
     """It holds what will be ordered, or the best arm, with `coverage`, as `method` says.
 
-    `risk-controlled`: on average that share of a visit's orders. `interval`: every arm whose
-    interval reaches the best one's.
+    `risk-controlled`: on average that share of a visit's orders, together with what was vetoed,
+    which is not in it. `interval`: every arm whose interval reaches the best one's.
     """
 
     method: Literal["risk-controlled", "interval"]

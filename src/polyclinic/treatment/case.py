@@ -1,7 +1,7 @@
 """One patient as the treatment department is asked about: a Bundle, or facts in plain JSON."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -135,6 +135,9 @@ def parse_case(content: Any) -> Case:
     if asked.patient is not None:
         at = asked.at or datetime.now(UTC).isoformat()
         chart = parse_chart(bundle_of(asked.patient, at), at)
+        # Plain facts may have names alone, of which a reader of FHIR makes remarks.
+        told = tuple(each for each in chart.warnings if "no code" not in each)
+        chart = replace(chart, warnings=told)
     else:
         chart = parse_chart(asked.bundle, asked.at, now=True)
     return Case(chart, asked.scores, asked.covariates, sha256(dumped(content)))

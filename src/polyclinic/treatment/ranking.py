@@ -1,6 +1,6 @@
 """From scored treatments to a list that is safe in itself. No score outvotes a safety rule."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from polyclinic.treatment.safety import SafetyFinding
@@ -29,7 +29,7 @@ class Scored:
 def in_safe_order(
     scored: Iterable[Scored], against: Mapping[str, Findings], together: Together, top: int
 ) -> tuple[list[Scored], list[Scored]]:
-    """The best `top` in order, and those that were vetoed on the way to them.
+    """The best `top` in order, and those that were vetoed on the way to them, or are of the set.
 
     First those of the treatment set, of these first the ones without a warning, then by score. What
     a rule forbids together with a treatment further up is vetoed, too, and what it warns of is
@@ -39,22 +39,17 @@ def in_safe_order(
     kept: list[Scored] = []
     vetoed: list[Scored] = []
     for each in sorted(found, key=_rank):
-        if len(kept) == top:
+        full = len(kept) >= top
+        if full and not each.in_set:
             break
         beside = [one for above in kept if above.in_set for one in together(each.drug, above.drug)]
         own = replace(each, safety=(*each.safety, *beside))
-        (vetoed if own.vetoed else kept).append(own)
+        if own.vetoed:
+            vetoed.append(own)
+        elif not full:
+            kept.append(own)
     return sorted(kept, key=_rank), vetoed
 
 
 def _rank(each: Scored) -> tuple[bool, bool, float]:
     return not each.in_set, bool(each.safety), -each.score
-
-
-def veto_places(drugs: Sequence[str], against: Mapping[str, Findings]) -> list[int]:
-    """Places of the drugs that a rule takes out, whatever else is given."""
-    return [
-        place
-        for place, drug in enumerate(drugs)
-        if any(finding.action == "veto" for finding in against.get(drug, ()))
-    ]

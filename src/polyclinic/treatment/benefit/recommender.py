@@ -130,9 +130,7 @@ class BenefitRecommender:
             treatment_set=TreatmentSet(
                 method="interval",
                 coverage=spec.coverage,
-                treatments=tuple(
-                    arm.coding for arm, inside in zip(spec.arms, in_set, strict=True) if inside
-                ),
+                treatments=tuple(spec.arms[each.place].coding for each in kept if each.in_set),
             ),
             familiarity=familiarity,
             abstained=self._abstention(in_set, familiarity),

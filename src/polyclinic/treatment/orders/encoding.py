@@ -1,6 +1,6 @@
 """Visits as numbers: a row of columns a visit, in a vocabulary that training visits alone made."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -192,15 +192,19 @@ class Vocabulary(Frozen):
         parts = (self.of_conditions, self.of_taken, slice(self.of_values.stop, None))
         return np.asarray(sum((x[:, part] != 0).sum(axis=1) for part in parts))
 
-    def facts(self, x: Floats) -> Iterator[Fact]:
-        """What is known of the patient in a row (d,)."""
+    def facts(self, x: Floats, words: Mapping[str, str]) -> Iterator[Fact]:
+        """What is known of the patient in a row (d,).
+
+        words: how the patient's own record calls a condition, which stands here for a category.
+        """
         if x[1]:
             yield Fact("age", 0, f"age {100 * x[0]:.0f}", (0, 1))
         if x[2] or x[3]:
             yield Fact("sex", 0, "female" if x[2] else "male", (2, 3))
         for place in np.flatnonzero(x[self.of_conditions]).tolist():
             known = self.conditions[place]
-            yield Fact("condition", place, known.display, (ABOUT + place,))
+            display = words.get(known.fact, known.display)
+            yield Fact("condition", place, display, (ABOUT + place,))
         for place in np.flatnonzero(x[self.of_taken] + x[self.of_last]).tolist():
             columns = (self.of_taken.start + place, self.of_last.start + place)
             when = "ordered at the visit before" if x[columns[1]] else "taken before"

@@ -1,6 +1,6 @@
 """Which of the patient's own facts weighed most: each is forgotten in turn, and scored anew."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -29,9 +29,14 @@ def without_each(encoded: Encoded, facts: Sequence[Fact], vocabulary: Vocabulary
     return Encoded(x, ordered, encoded.asked[0] + shift, before)
 
 
-def weigh(model: LogOdds, encoded: Encoded, vocabulary: Vocabulary) -> tuple[list[Fact], Floats]:
-    """The facts of the one visit that is asked about, and what each adds to log-odds (f, m)."""
-    facts = list(vocabulary.facts(encoded.x[encoded.asked[0]]))
+def weigh(
+    model: LogOdds, encoded: Encoded, vocabulary: Vocabulary, words: Mapping[str, str]
+) -> tuple[list[Fact], Floats]:
+    """The facts of the one visit that is asked about, and what each adds to log-odds (f, m).
+
+    words: as in `Vocabulary.facts`.
+    """
+    facts = list(vocabulary.facts(encoded.x[encoded.asked[0]], words))
     if not facts:
         return [], np.zeros((0, vocabulary.m), np.float32)
     whole = model.logits(encoded)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
+import polars as pl
 import safetensors.numpy
 from numpy.typing import NDArray
 
@@ -29,7 +30,7 @@ from polyclinic.treatment.orders.groups import GROUPS_FILE, Groups
 from polyclinic.treatment.orders.models.scorers import LogOdds, load_scorer
 from polyclinic.treatment.orders.spec import FAMILIARITY_FILE, KIND, OrdersSpec
 from polyclinic.treatment.orders.usual import USUAL_FILE, Usual
-from polyclinic.treatment.orders.visits import read_visits
+from polyclinic.treatment.orders.visits import Visits, read_visits
 from polyclinic.treatment.ranking import Scored, in_safe_order
 from polyclinic.treatment.rules import Rules
 
@@ -105,7 +106,8 @@ class OrdersRecommender:
         chart, spec, rules = _chart(case), self.spec, self._rules
         facts = rules.facts(chart)
         against = rules.against(facts)
-        encoded = self._encode(chart)
+        visits = read_visits(chart.timeline, rules.formulary, chart.decision)
+        encoded = spec.vocabulary.encode(visits).take(np.array([len(visits) - 1]))
         x = encoded.x[encoded.asked[0]]
         (logits,) = self.model.logits(encoded)
         (probabilities,) = spec.probabilities(logits[None])
@@ -118,9 +120,11 @@ class OrdersRecommender:
         place = self.usual.place(x[None])
         (p_value,) = self.p_values(encoded).tolist()
         familiarity = Familiarity(p_value=p_value, alpha=spec.familiarity_alpha)
-        told = {each.place: self._told(each, probabilities, x) for each in (*kept, *vetoed)}
+        taken = {drug.name for each in facts.medications for drug in each.drugs}
+        told = {each.place: self._told(each, probabilities, taken) for each in (*kept, *vetoed)}
+        out = {each.place for each in vetoed}
         if explain:
-            told = self._explained(told, encoded, logits, place[0])
+            told = self._explained(told, encoded, logits, place[0], _words(visits))
         return Recommendation(
             treatments=tuple(told[each.place] for each in kept),
             vetoed=tuple(told[each.place] for each in vetoed if each.in_set),
@@ -129,8 +133,8 @@ class OrdersRecommender:
                 coverage=spec.sets.coverage,
                 treatments=tuple(
                     treatment.coding
-                    for treatment, inside in zip(spec.vocabulary.treatments, in_set, strict=True)
-                    if inside
+                    for place, treatment in enumerate(spec.vocabulary.treatments)
+                    if in_set[place] and place not in out
                 ),
             ),
             familiarity=familiarity,
@@ -143,13 +147,9 @@ class OrdersRecommender:
             ),
         )
 
-    def _encode(self, chart: Chart) -> Encoded:
-        """The patient's visits, of which the last, now, is asked about."""
-        visits = read_visits(chart.timeline, self._rules.formulary, chart.decision)
-        encoded = self.spec.vocabulary.encode(visits)
-        return encoded.take(np.array([len(visits) - 1]))
-
-    def _told(self, each: Scored, probabilities: NDArray[np.float64], x: Floats) -> Recommended:
+    def _told(
+        self, each: Scored, probabilities: NDArray[np.float64], taken: set[str]
+    ) -> Recommended:
         treatment = self.spec.vocabulary.treatments[each.place]
         return Recommended(
             coding=treatment.coding,
@@ -159,7 +159,7 @@ class OrdersRecommender:
             ),
             probability=float(probabilities[each.place]),
             in_set=each.in_set,
-            current=bool(x[self.spec.vocabulary.of_last][each.place]),
+            current=each.drug in taken,
             safety=each.safety,
         )
 
@@ -169,8 +169,9 @@ class OrdersRecommender:
         encoded: Encoded,
         logits: Floats,
         place: Floats,
+        words: Mapping[str, str],
     ) -> dict[int, Recommended]:
-        facts, weights = weigh(self.model, encoded, self.spec.vocabulary)
+        facts, weights = weigh(self.model, encoded, self.spec.vocabulary, words)
         places = list(told)
         alike = self._groups.alike(place, places, self.spec.vocabulary)
         threshold = self.spec.sets.threshold
@@ -220,3 +221,9 @@ def _chart(case: Case) -> Chart:
             remedy="Send a FHIR R4 Bundle, or `patient`.",
         )
     return case.chart
+
+
+def _words(visits: Visits) -> dict[str, str]:
+    """What the record of the last visit's patient calls the conditions known then."""
+    known = visits.conditions.filter(pl.col("row") == len(visits) - 1).drop_nulls("display")
+    return dict(known.select("fact", "display").iter_rows())

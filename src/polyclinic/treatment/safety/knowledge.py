@@ -77,7 +77,7 @@ SAME_INGREDIENT = Rule(
     severity="contraindicated",
     mechanism="The same ingredient",
     management="Do not give; if nothing else serves, ask an allergist",
-    source="SOURCE",
+    source="https://doi.org/10.1186/s13223-018-0289-y",
     row={},
 )
 

@@ -110,13 +110,23 @@ def _with(knowledge: Knowledge, medication: Medication) -> Iterator[Raised]:
 
 
 def _findings(drug: Drug, raised: Iterable[Raised]) -> Iterator[SafetyFinding]:
-    """One a rule and fact; of what is not known one a kind, and none where a rule holds anyway."""
+    """One a rule and fact, but no warning where the same fact vetoes.
+
+    Of what is not known one a kind, and none where a rule of the kind holds anyway.
+    """
     held = {(each.rule.kind, each.rule.id, each.because): each for each in raised}
     certain = {each.rule.kind for each in held.values() if not each.unknown}
+    vetoed = {
+        (each.rule.kind, each.because)
+        for each in held.values()
+        if each.rule.action == "veto" and not each.unknown
+    }
     told = set()
     for each in held.values():
         rule = each.rule
         if each.unknown and (rule.kind in certain or rule.kind in told):
+            continue
+        if rule.action == "warning" and (rule.kind, each.because) in vetoed:
             continue
         told.add(rule.kind)
         yield SafetyFinding(

@@ -1,4 +1,4 @@
-"""A block of a Transformer's encoder (Vaswani et al. 2017), normalised first (Xiong et al. 2020)."""
+"""A block of a Transformer's encoder (Vaswani et al. 2017), normalised first."""
 
 from torch import Tensor, nn
 

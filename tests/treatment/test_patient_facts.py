@@ -1,0 +1,177 @@
+"""What the rules are told of a patient, and what of the input could not be used."""
+
+from typing import Any
+
+import pytest
+
+from polyclinic.core.errors import InvalidInput
+from polyclinic.treatment.case import parse_case
+from polyclinic.treatment.patient import PatientFacts
+from polyclinic.treatment.rules import Rules
+
+AT = "2026-11-01T12:00:00Z"
+SUBJECT = {"reference": "Patient/p"}
+
+
+def bundle(*resources: dict[str, Any]) -> dict[str, Any]:
+    patient = {"resourceType": "Patient", "id": "p", "gender": "female", "birthDate": "1960-01-01"}
+    entries = [{"resource": each} for each in (patient, *resources)]
+    return {"resourceType": "Bundle", "type": "collection", "entry": entries}
+
+
+def facts(rules: Rules, content: dict[str, Any], at: str | None = AT) -> PatientFacts:
+    asked = {"bundle": content, "at": at} if at else content
+    chart = parse_case(asked).chart
+    assert chart is not None
+    return rules.facts(chart)
+
+
+def plain(rules: Rules, **patient: Any) -> PatientFacts:
+    chart = parse_case({"patient": patient, "at": AT}).chart
+    assert chart is not None
+    return rules.facts(chart)
+
+
+def order(name: str, status: str = "active", authored: str = "2026-10-01", **more: Any) -> Any:
+    return {
+        "resourceType": "MedicationRequest",
+        "id": name,
+        "status": status,
+        "intent": "order",
+        "subject": SUBJECT,
+        "authoredOn": authored,
+        "medicationCodeableConcept": {"text": name},
+        **more,
+    }
+
+
+def test_plain_facts_are_read_as_a_bundle_is(rules: Rules) -> None:
+    found = plain(
+        rules,
+        age=71,
+        sex="female",
+        weight_kg=70,
+        conditions=[{"icd10": "I10"}],
+        medications=[{"name": "metformin", "dose": 850, "per_day": 2, "route": "oral"}],
+        allergies=[{"name": "Penicillin"}],
+        values=[{"loinc": "2160-0", "value": 2.4, "unit": "mg/dL"}],
+    )
+    assert found.age == pytest.approx(71, abs=0.05)
+    assert found.weight_kg == 70
+    assert found.egfr == pytest.approx(21, abs=1)
+    assert found.medications[0].daily_dose == 1700
+    assert found.conditions[0].code == "I10"
+    assert found.problems == ()
+
+
+def test_a_value_that_cannot_be_is_not_used_and_told(rules: Rules) -> None:
+    found = plain(
+        rules, age=60, sex="male", values=[{"loinc": "2160-0", "value": -1, "unit": "mg/dL"}]
+    )
+    assert found.egfr is None
+    assert any("creatinine of -1" in each for each in found.problems)
+
+
+def test_a_value_in_another_unit_is_converted(rules: Rules) -> None:
+    values = [{"loinc": "2160-0", "value": 212, "unit": "umol/L"}]
+    found = plain(rules, age=71, sex="female", values=values)
+    assert found.egfr == pytest.approx(21, abs=1)
+
+
+def test_what_is_dated_later_is_not_used_and_told(rules: Rules) -> None:
+    later = order("warfarin", authored="2027-03-01")
+    found = facts(rules, bundle(order("metformin"), later))
+    assert [each.display for each in found.medications] == ["metformin"]
+    assert any("after the decision" in each for each in found.problems)
+
+
+def test_a_stopped_order_and_a_resolved_condition_are_over(rules: Rules) -> None:
+    condition = {
+        "resourceType": "Condition",
+        "id": "c",
+        "subject": SUBJECT,
+        "recordedDate": "2020-01-01",
+        "clinicalStatus": {
+            "coding": [
+                {
+                    "system": "http://terminology.hl7.org/CodeSystem/condition-clinical",
+                    "code": "resolved",
+                }
+            ]
+        },
+        "code": {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "J45.909"}]},
+    }
+    content = bundle(order("warfarin", status="stopped"), order("metformin"), condition)
+    found = facts(rules, content, at=None)
+    assert [each.display for each in found.medications] == ["metformin"]
+    assert found.conditions == ()
+
+
+def test_an_order_of_long_ago_without_an_end_is_not_current(rules: Rules) -> None:
+    old = order("warfarin", authored="2019-01-01")
+    found = facts(rules, bundle(old, order("metformin")))
+    assert [each.display for each in found.medications] == ["metformin"]
+
+
+def test_pregnancy_is_read_from_conditions_and_answers_and_ends(rules: Rules) -> None:
+    def pregnant(recorded: str) -> dict[str, Any]:
+        return {
+            "resourceType": "Condition",
+            "id": "c",
+            "subject": SUBJECT,
+            "onsetDateTime": recorded,
+            "recordedDate": recorded,
+            "code": {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "Z34.90"}]},
+        }
+
+    assert facts(rules, bundle(pregnant("2026-08-01"))).pregnant is True
+    assert facts(rules, bundle(pregnant("2024-08-01"))).pregnant is None
+    assert plain(rules, age=30, sex="female", pregnant=False).pregnant is False
+    assert plain(rules, age=30, sex="female", breastfeeding=True).breastfeeding is True
+
+
+def test_a_pregnant_man_is_a_slip_that_is_told(rules: Rules) -> None:
+    found = plain(rules, age=30, sex="male", pregnant=True)
+    assert found.pregnant is None
+    assert any("man" in each for each in found.problems)
+
+
+def test_no_known_allergy_beside_an_allergy_does_not_hide_it(rules: Rules) -> None:
+    found = plain(rules, allergies=[{"name": "No known allergies"}, {"name": "Penicillin"}])
+    assert [each.display for each in found.allergies] == ["Penicillin"]
+    assert any("No known allergy" in each for each in found.problems)
+
+
+def test_a_medication_that_nobody_knows_is_told(rules: Rules) -> None:
+    found = plain(rules, medications=[{"name": "Unobtainium forte"}])
+    assert any("Unobtainium forte" in each for each in found.problems)
+
+
+def test_a_wrong_code_beside_a_name_is_told(rules: Rules) -> None:
+    found = plain(rules, medications=[{"name": "Alendronate", "rxnorm": "3002"}])
+    assert found.medications[0].drugs[0].name == "alendronate"
+
+
+def test_five_hundred_medications_are_read(rules: Rules) -> None:
+    names = list(rules.formulary.drugs)[:500]
+    found = plain(rules, medications=[{"name": name} for name in names])
+    assert len(found.medications) > 450
+
+
+@pytest.mark.parametrize(
+    ("content", "where"),
+    [
+        ({"patient": {"age": -4}}, "/patient/age"),
+        ({"patient": {"age": 60, "shoe": 43}}, "/patient/shoe"),
+        ({"patient": {}, "bundle": {}}, "/patient"),
+        ({"patient": {}, "at": "yesterday"}, "/at"),
+        ({"bundle": {"resourceType": "Bundle"}, "at": "2026-01-01"}, "/at"),
+        ({}, None),
+        ([], None),
+    ],
+)
+def test_what_is_no_case_is_refused_with_its_place(content: Any, where: str | None) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        parse_case(content)
+    if where is not None:
+        assert (refused.value.where or "").startswith(where.rsplit("/", 1)[0])

@@ -1,0 +1,253 @@
+"""The engine behind the rules."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from polyclinic.clinical.kidney import ckd_epi_2021
+from polyclinic.core.errors import InvalidInput
+from polyclinic.treatment.patient import Allergy, Coded, Medication, PatientFacts
+from polyclinic.treatment.rules import Rules
+from polyclinic.treatment.safety import Knowledge, check, load_knowledge, screen
+from polyclinic.treatment.safety.knowledge import COLUMNS
+
+AT = datetime(2026, 11, 1, tzinfo=UTC)
+ICD = "http://hl7.org/fhir/sid/icd-10-cm"
+HEADER = ",".join(COLUMNS["interactions"])
+ROW = "site-1,drug:metformin,drug:amlodipine,major,veto,A site's own,Do not,https://site"
+
+
+def taking(rules: Rules, *names: str) -> tuple[Medication, ...]:
+    return tuple(Medication(rules.formulary.named(name), name) for name in names)
+
+
+def kinds(rules: Rules, facts: PatientFacts, drug: str) -> set[tuple[str, str]]:
+    against = screen(rules.knowledge, facts)
+    return {(each.kind, each.action) for each in against.get(drug, ())}
+
+
+@pytest.mark.parametrize(
+    ("creatinine", "age", "female", "expected"),
+    # Computed by hand from table 2 of Inker et al. 2021.
+    [(1.0, 50, False, 92), (1.0, 50, True, 69), (0.6, 30, True, 124), (4.0, 70, False, 15)],
+)
+def test_kidney_function_is_that_of_the_published_equation(
+    creatinine: float, age: float, female: bool, expected: float
+) -> None:
+    assert ckd_epi_2021(creatinine, age, female=female) == pytest.approx(expected, abs=1)
+
+
+@given(st.floats(0.2, 15), st.floats(18, 100), st.booleans())
+def test_more_creatinine_and_more_years_are_less_function(
+    creatinine: float, age: float, female: bool
+) -> None:
+    rate = ckd_epi_2021(creatinine, age, female=female)
+    assert ckd_epi_2021(creatinine * 1.2, age, female=female) < rate
+    assert ckd_epi_2021(creatinine, age + 5, female=female) < rate
+
+
+def test_an_interaction_is_told_from_either_side(rules: Rules) -> None:
+    for taken, given_now in (("warfarin", "aspirin"), ("aspirin", "warfarin")):
+        facts = PatientFacts(AT, medications=taking(rules, taken))
+        assert any(kind == "interaction" for kind, _ in kinds(rules, facts, given_now))
+
+
+def test_the_parts_of_one_mixture_do_not_interact_with_each_other(rules: Rules) -> None:
+    mixture = taking(rules, "Sulfamethoxazole/Trimethoprim")
+    assert len(mixture[0].drugs) == 2
+    assert not [
+        e for e in check(rules.knowledge, PatientFacts(AT), mixture) if e.kind == "duplicate"
+    ]
+
+
+def test_what_is_taken_already_is_no_duplicate_of_itself(rules: Rules) -> None:
+    facts = PatientFacts(AT, medications=taking(rules, "atorvastatin"))
+    assert kinds(rules, facts, "atorvastatin") == set()
+    assert ("duplicate", "warning") in kinds(rules, facts, "simvastatin")
+
+
+def test_an_allergy_vetoes_the_drug_its_class_and_its_like(rules: Rules) -> None:
+    named = PatientFacts(
+        AT, allergies=(Allergy(rules.formulary.named("amoxicillin"), "amoxicillin"),)
+    )
+    classed = PatientFacts(AT, allergies=(Allergy((), "Substance with penicillin structure"),))
+    for facts in (named, classed):
+        assert ("allergy", "veto") in kinds(rules, facts, "amoxicillin")
+        assert ("allergy", "veto") in kinds(rules, facts, "piperacillin")
+        assert not kinds(rules, facts, "azithromycin")
+
+
+def test_an_unknown_that_a_veto_hangs_on_is_told_once_a_kind(rules: Rules) -> None:
+    facts = PatientFacts(AT, age=30, sex="female")
+    told = screen(rules.knowledge, facts)["metformin"]
+    assert [each.because for each in told if each.kind == "kidney"] == [
+        ("kidney function is not known",)
+    ]
+    assert ("pregnancy", "warning") in kinds(rules, facts, "warfarin")
+    known = replace(facts, pregnant=False, egfr=90.0)
+    assert ("pregnancy", "warning") not in kinds(rules, known, "warfarin")
+    assert not kinds(rules, known, "metformin")
+
+
+def test_a_pregnancy_vetoes(rules: Rules) -> None:
+    facts = PatientFacts(AT, age=30, sex="female", pregnant=True)
+    assert ("pregnancy", "veto") in kinds(rules, facts, "lisinopril")
+
+
+def test_a_code_below_that_of_the_rule_counts(rules: Rules) -> None:
+    asthma = PatientFacts(AT, conditions=(Coded(ICD, "J45.40", "Moderate asthma", None),))
+    assert any(kind == "condition" for kind, _ in kinds(rules, asthma, "propranolol"))
+    other = PatientFacts(AT, conditions=(Coded(ICD, "J4", "Something else", None),))
+    assert not kinds(rules, other, "propranolol")
+
+
+def test_potassium_that_is_too_high_is_a_condition(rules: Rules) -> None:
+    facts = PatientFacts(AT, potassium=6.1)
+    told = screen(rules.knowledge, facts).get("spironolactone", ())
+    assert any("potassium 6.1" in each.because[0] for each in told)
+
+
+def test_a_dose_above_the_maximum_is_told_and_one_below_is_not(rules: Rules) -> None:
+    (drug,) = rules.formulary.named("acetaminophen")
+    facts = PatientFacts(AT, age=40, sex="male", egfr=90.0)
+    for daily, wrong in ((8000.0, True), (3000.0, False)):
+        medication = Medication((drug,), "acetaminophen", daily / 4, "mg", 4.0, "oral")
+        told = check(rules.knowledge, facts, [medication])
+        assert any(each.kind == "dose" for each in told) is wrong
+
+
+def test_vetoes_come_first_in_a_list(rules: Rules) -> None:
+    facts = PatientFacts(AT, age=80, sex="male", egfr=20.0)
+    told = check(rules.knowledge, facts, taking(rules, "warfarin", "aspirin", "metformin"))
+    actions = [each.action for each in told]
+    assert actions == sorted(actions, reverse=False, key=lambda action: action != "veto")
+    assert {"veto", "warning"} <= set(actions)
+
+
+def test_every_row_resolves_to_drugs_and_names_a_web_address(rules: Rules) -> None:
+    assert rules.knowledge.unresolved == ()
+    for rows in rules.knowledge.rules.values():
+        for rule in rows:
+            assert rule.source.startswith("http"), rule.id
+            assert rule.mechanism, rule.id
+
+
+def test_a_sites_own_row_counts_and_changes_the_version(rules: Rules, tmp_path: Path) -> None:
+    (tmp_path / "interactions.csv").write_text(f"{HEADER}\n{ROW}\n")
+    own = load_knowledge(rules.formulary, tmp_path)
+    facts = PatientFacts(AT, medications=taking(rules, "amlodipine"))
+    assert any(each.rule == "site-1" for each in screen(own, facts)["metformin"])
+    assert own.version != rules.version
+    (tmp_path / "interactions.csv").write_text(f"{HEADER}\n{ROW.replace('veto', 'warning')}\n")
+    assert load_knowledge(rules.formulary, tmp_path).version not in (own.version, rules.version)
+
+
+def test_a_sites_row_with_our_id_replaces_ours(rules: Rules, tmp_path: Path) -> None:
+    ours = "interaction-warfarin-aspirin"
+    (tmp_path / "interactions.csv").write_text(
+        f"{HEADER}\n{ours},drug:warfarin,drug:aspirin,major,warning,Ours here,Watch,https://site\n"
+    )
+    own = load_knowledge(rules.formulary, tmp_path)
+    (rule,) = (each for each in own.rules["interactions"] if each.id == ours)
+    assert rule.mechanism == "Ours here"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (f"{HEADER}\n{ROW.replace('veto', 'perhaps')}", "perhaps"),
+        (f"{HEADER}\n{ROW}\n{ROW}", "twice"),
+        ("id,a\nx,y", "lacks the column"),
+        (f"{HEADER}\n{ROW.replace('https://site', '')}", "source"),
+        (f"{HEADER}\n{ROW.replace('drug:metformin', 'metformin')}", "metformin"),
+    ],
+)
+def test_a_row_that_cannot_be_a_rule_is_refused_with_its_place(
+    text: str, told: str, rules: Rules, tmp_path: Path
+) -> None:
+    (tmp_path / "interactions.csv").write_text(text + "\n")
+    with pytest.raises(InvalidInput, match=told):
+        load_knowledge(rules.formulary, tmp_path)
+
+
+def test_a_drug_of_a_sites_row_that_is_not_known_is_kept_and_told(
+    rules: Rules, tmp_path: Path
+) -> None:
+    (tmp_path / "interactions.csv").write_text(
+        f"{HEADER}\n{ROW.replace('drug:metformin', 'drug:unobtainium')}\n"
+    )
+    assert load_knowledge(rules.formulary, tmp_path).unresolved == ("site-1: drug:unobtainium",)
+
+
+def test_an_export_of_ddinter_is_read(rules: Rules, tmp_path: Path) -> None:
+    (tmp_path / "ddinter_downloads_code_A.csv").write_text(
+        "DDInterID_A,Drug_A,DDInterID_B,Drug_B,Level\n"
+        "DDInter1,Metformin,DDInter2,Amlodipine,Major\n"
+        "DDInter1,Metformin,DDInter3,Lisinopril,Unknown\n"
+    )
+    own = load_knowledge(rules.formulary, tmp_path)
+    facts = PatientFacts(AT, egfr=90.0, medications=taking(rules, "amlodipine", "lisinopril"))
+    told = screen(own, facts)["metformin"]
+    assert [(each.rule, each.severity) for each in told if each.rule.startswith("ddinter")] == [
+        ("ddinter-metformin-amlodipine", "major")
+    ]
+
+
+def test_contraindications_in_fhir_are_read(rules: Rules, tmp_path: Path) -> None:
+    definition = {
+        "resourceType": "ClinicalUseDefinition",
+        "id": "c1",
+        "type": "contraindication",
+        "subject": [{"display": "Loratadine"}],
+        "contraindication": {
+            "diseaseSymptomProcedure": {
+                "concept": {"text": "Hiccup", "coding": [{"system": ICD, "code": "R06.6"}]}
+            }
+        },
+    }
+    (tmp_path / "own.json").write_text(json.dumps({"entry": [{"resource": definition}]}))
+    own = load_knowledge(rules.formulary, tmp_path)
+    facts = PatientFacts(AT, conditions=(Coded(ICD, "R06.6", "Hiccup", None),))
+    assert screen(own, facts)["loratadine"][0].action == "veto"
+    (tmp_path / "own.json").write_text(
+        json.dumps({"entry": [{"resource": {**definition, "subject": []}}]})
+    )
+    with pytest.raises(InvalidInput, match="lacks what a rule needs"):
+        load_knowledge(rules.formulary, tmp_path)
+
+
+def test_every_high_priority_pair_is_known(rules: Rules) -> None:
+    """A member of each class of Phansalkar et al. 2012, table 2, JAMIA 19:735-743."""
+    pairs = [
+        ("atazanavir", "omeprazole"),
+        ("selegiline", "meperidine"),
+        ("amitriptyline", "phenelzine"),
+        ("dextroamphetamine", "phenelzine"),
+        ("febuxostat", "azathioprine"),
+        ("simvastatin", "clarithromycin"),
+        ("simvastatin", "ritonavir"),
+        ("irinotecan", "ketoconazole"),
+        ("ergotamine", "ritonavir"),
+        ("fluoxetine", "phenelzine"),
+        ("amiodarone", "thioridazine"),
+        ("ramelteon", "fluvoxamine"),
+        ("tizanidine", "ciprofloxacin"),
+        ("tranylcypromine", "procarbazine"),
+        ("sumatriptan", "phenelzine"),
+        ("sotalol", "amiodarone"),
+    ]
+    known = [pair for pair in pairs if all(name in rules.formulary.drugs for name in pair)]
+    assert len(known) >= 14
+    for drug, other in known:
+        told = rules.together(drug, other)
+        assert any(each.action == "veto" for each in told), (drug, other)
+
+
+def test_knowledge_is_loaded_alike_each_time(rules: Rules) -> None:
+    again: Knowledge = load_knowledge(rules.formulary)
+    assert again.version == rules.version

@@ -17,7 +17,7 @@ class CheckAnswer(NamedTuple):
     """What a department said about its sample."""
 
     finding: str
-    probability: float
+    probability: float | None
     model: str
 
 
@@ -69,6 +69,33 @@ def _read_diagnosis(answer: Any) -> CheckAnswer:
     )
 
 
+def _create_treatment(registry: Registry, settings: Settings) -> Service:
+    from polyclinic.service.treatment import create_treatment
+
+    return create_treatment(registry, settings)
+
+
+def _read_treatment(answer: Any) -> CheckAnswer:
+    recommendation = answer["results"][0]["recommendation"]
+    first = recommendation["treatments"][0]
+    said, expected = first["coding"]["display"], first["expected"]
+    if expected is not None:
+        said += f" {expected['value']:.2f} {expected['unit']}".rstrip()
+    model = recommendation["provenance"]["model"]
+    return CheckAnswer(said, first["probability"], f"{model['name']}@{model['version']}")
+
+
+def _treatment(model: str, sample: str) -> Check:
+    path = f"/v1/treatment/recommend?model={model}"
+    return Check(
+        path=path,
+        sample=STARTERS / sample,
+        payload=json.loads,
+        read=_read_treatment,
+        example=f"--json @{{sample}} '{{url}}{path}'",
+    )
+
+
 DEPARTMENTS = {
     department.name: department
     for department in (
@@ -90,6 +117,15 @@ DEPARTMENTS = {
                     read=_read_diagnosis,
                     example="--json @{sample} {url}/v1/diagnosis/record",
                 ),
+            ),
+        ),
+        Department(
+            name="treatment",
+            create=_create_treatment,
+            checks=(
+                _treatment("orders", "diabetes.json"),
+                _treatment("scores", "scores.json"),
+                _treatment("actg175", "hiv.json"),
             ),
         ),
     )

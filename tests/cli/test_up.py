@@ -79,7 +79,7 @@ def house(home: Path) -> Iterator[House]:
 def test_check_answers_a_real_question_from_an_empty_home(tmp_path: Path) -> None:
     command = [*COMMAND, "up", "--check", "--json"]
     done = subprocess.run(command, env=environment(tmp_path), capture_output=True, check=True)
-    of_picture, of_record = json.loads(done.stdout)
+    of_picture, of_record, *treatments = json.loads(done.stdout)
     for row, sample, finding, model in (
         (of_picture, SAMPLE.name, "pneumonia", "chest-xray-pneumonia@"),
         (of_record, "kidneys.json", "kidney", "aki@"),
@@ -89,15 +89,20 @@ def test_check_answers_a_real_question_from_an_empty_home(tmp_path: Path) -> Non
         assert 0 <= row["probability"] <= 1
         assert row["model"].startswith(model)
         assert row["ms"] > 0
+    for row, model in zip(treatments, ("orders@", "scores@", "actg175@"), strict=True):
+        assert (row["department"], row["error"]) == ("treatment", None)
+        assert row["finding"]
+        assert row["model"].startswith(model)
 
 
 def test_the_printed_commands_work_as_printed(house: House) -> None:
     commands = re.findall(r"^  (curl .*)$", house.said, re.MULTILINE)
-    assert len(commands) == 2
+    assert len(commands) == 5
     for command in commands:
         done = subprocess.run(["sh", "-c", f"{command} -sS"], capture_output=True, check=True)
-        answer = json.loads(done.stdout)
-        assert answer["results"][0]["prediction"]["findings"]
+        (answer,) = json.loads(done.stdout)["results"]
+        told = answer.get("prediction") or answer["recommendation"]
+        assert told.get("findings") or told["treatments"]
     assert house.url in house.said
 
 
@@ -108,6 +113,17 @@ def test_a_department_is_small_and_knows_nothing_of_training(house: House) -> No
     named = {part for parts in libraries for part in parts}
     assert not named & {"torch", "scipy", "sklearn"}
     assert department.memory_info().rss <= 200 * 2**20
+
+
+def test_the_treatment_department_knows_nothing_of_training_either(house: House) -> None:
+    for sample, model in (("diabetes", "orders"), ("scores", "scores"), ("hiv", "actg175")):
+        content = (STARTERS / f"{sample}.json").read_bytes()
+        headers = {"Content-Type": "application/json"}
+        url = f"{house.url}/v1/treatment/recommend?model={model}&explain=true"
+        assert httpx.post(url, content=content, headers=headers).status_code == 200
+    department = house.service("treatment")
+    mapped = {part for each in department.memory_maps() for part in Path(each.path).parts[-3:]}
+    assert not mapped & {"torch", "scipy", "sklearn", "numba", "llvmlite", "implicit"}
 
 
 def test_a_killed_department_is_started_again_while_the_rest_serves(house: House) -> None:
@@ -138,7 +154,7 @@ def test_a_port_in_use_is_said_with_a_remedy(tmp_path: Path) -> None:
 def test_nothing_is_left_when_it_ends(home: Path, number: signal.Signals) -> None:
     house = House(home)
     children = psutil.Process(house.process.pid).children(recursive=True)
-    assert len(children) == 2
+    assert len(children) == 3
     house.process.send_signal(number)
     code = house.process.wait(20)
     assert code == (-number if number == signal.SIGKILL else 0)

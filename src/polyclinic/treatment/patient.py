@@ -23,7 +23,7 @@ _WEIGHT, _HEIGHT, _CREATININE = "29463-7", "8302-2", "2160-0"
 _EGFR = ("98979-8", "98980-6", "62238-1", "33914-3", "48642-3", "48643-1", "77147-7", "88293-6")
 _ALT, _BILIRUBIN, _POTASSIUM, _QTC = "1742-6", "1975-2", "2823-3", "8634-8"
 #: What can be, in the unit of each, both ends included.
-_POSSIBLE = {
+POSSIBLE = {
     _WEIGHT: ("weight", 0.3, 700.0, "kg"),
     _HEIGHT: ("height", 20.0, 280.0, "cm"),
     _CREATININE: ("creatinine", 0.05, 60.0, "mg/dL"),
@@ -188,7 +188,7 @@ def _values(rows: Iterable[Mapping[str, Any]], problems: list[str]) -> dict[str,
     """The latest possible value of each code that is asked for, in its own unit."""
     found: dict[str, Measured] = {}
     for row in rows:
-        possible = _POSSIBLE.get(row["code"]) if row["system"] == LOINC else None
+        possible = POSSIBLE.get(row["code"]) if row["system"] == LOINC else None
         if possible is None or row["value"] is None:
             continue
         name, low, high, unit = possible

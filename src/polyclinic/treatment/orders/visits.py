@@ -11,9 +11,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from polyclinic.clinical.codes import ICD_9_CM, ICD_10, ICD_10_CM
+from polyclinic.clinical.codes import ICD_9_CM, ICD_10, ICD_10_CM, LOINC
 from polyclinic.clinical.timeline import Timeline
 from polyclinic.treatment.drugs.formulary import Formulary
+from polyclinic.treatment.patient import POSSIBLE
 
 #: What is no order but its consequence, or hearsay: it is history, never the answer.
 _NO_ORDERS = ("MedicationAdministration/", "MedicationStatement/", "MedicationDispense/")
@@ -188,7 +189,7 @@ def _history(visits: pl.DataFrame, taken: pl.DataFrame) -> pl.DataFrame:
 
 
 def _values(visits: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
-    """The latest number of each kind; one in a unit other than its code's own is left out."""
+    """The latest number of each kind; one in another unit, or that cannot be, is left out."""
     numbers = events.filter(
         pl.col("kind") == "observation",
         pl.col("value").is_not_null(),
@@ -196,6 +197,15 @@ def _values(visits: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
         pl.col("canonical").fill_null(value=True),
     ).select(
         "patient", "known", "start", "value", "display", fact=pl.format("{}|{}", "system", "code")
+    )
+    possible = pl.DataFrame(
+        [(f"{LOINC}|{code}", low, high) for code, (_, low, high, _) in POSSIBLE.items()],
+        {"fact": pl.String, "low": pl.Float64, "high": pl.Float64},
+        orient="row",
+    )
+    bounded = numbers.join(possible, on="fact", how="left", maintain_order="left")
+    numbers = bounded.filter(
+        pl.col("low").is_null() | pl.col("value").is_between(pl.col("low"), pl.col("high"))
     )
     return (
         _known(visits, numbers)

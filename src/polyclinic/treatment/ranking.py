@@ -51,5 +51,10 @@ def in_safe_order(
     return sorted(kept, key=_rank), vetoed
 
 
+def apart(drug: str, other: str) -> Findings:
+    """Nothing: treatments of which one is given stand beside no other."""
+    return ()
+
+
 def _rank(each: Scored) -> tuple[bool, bool, float]:
     return not each.in_set, bool(each.safety), -each.score

@@ -24,7 +24,7 @@ from polyclinic.treatment.benefit.model import FAMILIARITY_FILE, MODEL_FILE, Ben
 from polyclinic.treatment.benefit.recipe import Covariate
 from polyclinic.treatment.benefit.spec import KIND, BenefitSpec
 from polyclinic.treatment.case import Case
-from polyclinic.treatment.ranking import Findings, Scored, in_safe_order
+from polyclinic.treatment.ranking import Findings, Scored, apart, in_safe_order
 from polyclinic.treatment.rules import UNCHECKED, Rules
 
 Floats = NDArray[np.float64]
@@ -121,8 +121,7 @@ class BenefitRecommender:
             Scored(place, arm.coding.code, float(told.expected[place]), bool(in_set[place]))
             for place, arm in enumerate(spec.arms)
         ]
-        # One arm is given, so that none stands beside another.
-        kept, vetoed = in_safe_order(scored, against, lambda drug, other: (), len(spec.arms))
+        kept, vetoed = in_safe_order(scored, against, apart, len(spec.arms))
         answered = [self._told(each, told, x, explain) for each in (*kept, *vetoed)]
         return Recommendation(
             treatments=tuple(answered[: len(kept)]),

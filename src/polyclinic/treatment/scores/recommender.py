@@ -16,7 +16,7 @@ from polyclinic.registry.version import ModelVersion
 from polyclinic.treatment.answer import Expected, Reason, Recommendation, Recommended
 from polyclinic.treatment.case import Case
 from polyclinic.treatment.orders.visits import read_visits
-from polyclinic.treatment.ranking import Findings, in_safe_order
+from polyclinic.treatment.ranking import Findings, apart, in_safe_order
 from polyclinic.treatment.ranking import Scored as Candidate
 from polyclinic.treatment.rules import UNCHECKED, Rules
 from polyclinic.treatment.scores.model import MODEL_FILE, FoldsIn, stored
@@ -102,7 +102,7 @@ class ScoresRecommender:
             Candidate(place, each.drug, float(raw[place]), in_set=True)
             for place, each in enumerate(spec.treatments)
         )
-        kept, vetoed = in_safe_order(scored, findings, rules.together, TOP)
+        kept, vetoed = in_safe_order(scored, findings, apart, TOP)
         reasons = self._reasons(own, raw) if explain else {}
         width = spec.width if own else spec.cold_width
         answered = [

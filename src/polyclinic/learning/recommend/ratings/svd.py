@@ -18,8 +18,8 @@ SPREAD = np.float32(0.1)
 class SvdSettings(Frozen):
     """How to learn: the step and the pull to zero are the same for every number.
 
-    `epochs` is how often each score is seen. The defaults are the best for MovieLens-100k of those
-    that `benchmarks/ratings.py --choose` compares.
+    `epochs` is how often each score is seen. The defaults were chosen on MovieLens-100k, within the
+    training part of one fold; `benchmarks/ratings.py --choose` shows how the others compare.
     """
 
     factors: int = Field(default=100, ge=1)

@@ -11,6 +11,7 @@ from polyclinic.treatment.rules import Rules
 
 AT = "2026-11-01T12:00:00Z"
 SUBJECT = {"reference": "Patient/p"}
+UCUM = "http://unitsofmeasure.org"
 
 
 def bundle(*resources: dict[str, Any]) -> dict[str, Any]:
@@ -111,6 +112,52 @@ def test_an_order_of_long_ago_without_an_end_is_not_current(rules: Rules) -> Non
     old = order("warfarin", authored="2019-01-01")
     found = facts(rules, bundle(old, order("metformin")))
     assert [each.display for each in found.medications] == ["metformin"]
+
+
+def test_a_new_order_replaces_an_earlier_one_that_has_no_end(rules: Rules) -> None:
+    earlier = order("lisinopril 10 MG Oral Tablet", authored="2026-09-01")
+    later = order("lisinopril 20 MG Oral Tablet", authored="2026-10-01")
+    found = facts(rules, bundle(earlier, later))
+    assert [each.display for each in found.medications] == ["lisinopril 20 MG Oral Tablet"]
+
+
+def test_orders_of_one_day_are_all_taken(rules: Rules) -> None:
+    found = facts(rules, bundle(order("acetaminophen 500 MG"), order("Tylenol")))
+    assert {each.display for each in found.medications} == {"acetaminophen 500 MG", "Tylenol"}
+
+
+def test_what_was_given_through_a_day_is_one_medication_with_the_whole_dose(rules: Rules) -> None:
+    given = [
+        {
+            "resourceType": "MedicationAdministration",
+            "id": f"m{hour}",
+            "status": "completed",
+            "subject": SUBJECT,
+            "effectiveDateTime": f"2026-11-01T{hour:02}:00:00Z",
+            "medicationCodeableConcept": {"text": "acetaminophen"},
+            "dosage": {"dose": {"value": 1000, "unit": "mg", "system": UCUM, "code": "mg"}},
+        }
+        for hour in (1, 5, 9)
+    ]
+    (medication,) = facts(rules, bundle(*given)).medications
+    assert medication.daily_dose == 3000
+
+
+def test_conditions_in_icd_9_are_said_to_be_read_by_few_rules(rules: Rules) -> None:
+    old = {
+        "resourceType": "Condition",
+        "id": "c",
+        "subject": SUBJECT,
+        "recordedDate": "2020-01-01",
+        "code": {"coding": [{"system": "http://hl7.org/fhir/sid/icd-9-cm", "code": "428.0"}]},
+    }
+    assert any("ICD-9" in each for each in facts(rules, bundle(old)).problems)
+
+
+def test_an_allergy_that_no_rule_knows_is_told(rules: Rules) -> None:
+    found = plain(rules, allergies=[{"name": "Stardust"}, {"name": "Penicillin"}])
+    assert [each for each in found.problems if "Stardust" in each]
+    assert not [each for each in found.problems if "Penicillin" in each]
 
 
 def test_pregnancy_is_read_from_conditions_and_answers_and_ends(rules: Rules) -> None:

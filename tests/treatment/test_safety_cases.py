@@ -7,8 +7,11 @@ from safety_cases import CASES, found
 
 from polyclinic.treatment.rules import Rules
 
-#: Contraindicated by the case's source, and warned of by ours: what we opened said no more.
-WARNED = {"A035", "A051", "A081", "A131", "A133", "A134"}
+#: Contraindicated by the case's source, only warned of by ours. A051: the FDA says to limit codeine
+#: with a benzodiazepine, save in cough medicine. B107, B112: Beers and the NHS make exceptions.
+#: B127: 1 mg of digoxin is a loading dose. B128: a weekly dose cannot be told from a daily one,
+#: which oncology gives. B131, B132: above the maximum, not known as toxic.
+WARNED = {"A051", "B107", "B112", "B127", "B128", "B131", "B132"}
 
 
 @pytest.mark.parametrize(
@@ -17,8 +20,9 @@ WARNED = {"A035", "A051", "A081", "A131", "A133", "A134"}
 def test_what_is_dangerous_is_caught(case: dict[str, Any], rules: Rules) -> None:
     told = [each for each in found(case, rules) if "not known" not in each.because[0]]
     assert told, case["why"]
-    if case["contraindicated"] and case["id"] not in WARNED:
-        assert any(each.action == "veto" for each in told), case["why"]
+    if case["contraindicated"]:
+        vetoed = any(each.action == "veto" for each in told)
+        assert vetoed == (case["id"] not in WARNED), case["why"]
 
 
 @pytest.mark.parametrize(
@@ -30,5 +34,5 @@ def test_what_is_clean_is_not_vetoed(case: dict[str, Any], rules: Rules) -> None
 
 
 def test_every_case_names_where_it_was_read() -> None:
-    assert len(CASES) >= 180
+    assert len(CASES) >= 380
     assert all(case["source"].startswith("http") for case in CASES)

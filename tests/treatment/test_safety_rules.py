@@ -121,6 +121,93 @@ def test_a_dose_above_the_maximum_is_told_and_one_below_is_not(rules: Rules) -> 
         assert any(each.kind == "dose" for each in told) is wrong
 
 
+def test_doses_of_one_ingredient_add_up(rules: Rules) -> None:
+    (drug,) = rules.formulary.named("acetaminophen")
+    three_grams = Medication((drug,), "acetaminophen", 1000, "mg", 3)
+    facts = PatientFacts(AT, age=40, medications=(three_grams,))
+    assert not any(each.kind == "dose" for each in check(rules.knowledge, facts, []))
+    again = replace(three_grams, display="Tylenol")
+    found = [each for each in check(rules.knowledge, facts, [again]) if each.kind == "dose"]
+    assert any("3000 + 3000 mg a day" in each.because[0] for each in found)
+
+
+def test_a_dose_that_cannot_be_checked_is_told(rules: Rules) -> None:
+    (drug,) = rules.formulary.named("acetaminophen")
+    six_grams = Medication((drug,), "acetaminophen", 2000, "mg", 3)
+    found = check(rules.knowledge, PatientFacts(AT), [six_grams])
+    assert any(each.kind == "dose" and "not known" in each.because[0] for each in found)
+
+
+@pytest.mark.parametrize(
+    ("system", "code", "display"),
+    [
+        (ICD, "N18.6", "End stage renal disease"),
+        ("http://hl7.org/fhir/sid/icd-9-cm", "585.6", "End stage renal disease"),
+        ("http://snomed.info/sct", "46177005", "End-stage renal disease"),
+        (None, None, "Chronic kidney disease, stage 5"),
+        (ICD, "Z99.2", "Dependence on renal dialysis"),
+    ],
+)
+def test_kidneys_that_failed_by_diagnosis_veto_what_failed_kidneys_do(
+    rules: Rules, system: str | None, code: str | None, display: str
+) -> None:
+    failed = (Coded(system, code, display, None),)
+    assert ("kidney", "veto") in kinds(rules, PatientFacts(AT, conditions=failed), "metformin")
+    dialysed = PatientFacts(AT, conditions=failed, egfr=55, egfr_from="after dialysis")
+    assert ("kidney", "veto") in kinds(rules, dialysed, "metformin")
+
+
+def test_a_measured_filtration_rate_counts_before_a_stage(rules: Rules) -> None:
+    staged = (Coded(ICD, "N18.4", "Chronic kidney disease, stage 4", None),)
+    recovered = PatientFacts(AT, conditions=staged, egfr=70, egfr_from="reported")
+    assert not any(kind == "kidney" for kind, _ in kinds(rules, recovered, "metformin"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Penicillin, unspecified",
+        "Penicillin-class antibiotic",
+        "Allergy to penicillin.",
+        "PCN",
+        "Beta-lactam antibiotics",
+    ],
+)
+def test_an_allergy_is_read_however_it_is_written(rules: Rules, words: str) -> None:
+    facts = PatientFacts(AT, allergies=(Allergy(rules.formulary.named(words), words),))
+    assert ("allergy", "veto") in kinds(rules, facts, "amoxicillin")
+
+
+def test_what_is_put_on_the_skin_warns_of_an_interaction_and_vetoes_none(rules: Rules) -> None:
+    (swallowed,) = taking(rules, "ketoconazole")
+    rubbed = replace(swallowed, route="Topical")
+    for taken, action in ((swallowed, "veto"), (rubbed, "warning")):
+        against = screen(rules.knowledge, PatientFacts(AT, age=50, medications=(taken,)))
+        pair = {each.action for each in against["simvastatin"] if each.kind == "interaction"}
+        assert pair == {action}
+
+
+@pytest.mark.parametrize(
+    "conditions",
+    [
+        (Coded("http://snomed.info/sct", "59927004", "Hepatic failure", None),),
+        (Coded(ICD, "K74.60", "Cirrhosis", None), Coded(ICD, "R18.8", "Ascites", None)),
+    ],
+)
+def test_a_liver_that_fails_is_read_from_any_code(
+    rules: Rules, conditions: tuple[Coded, ...]
+) -> None:
+    assert ("liver", "veto") in kinds(rules, PatientFacts(AT, conditions=conditions), "dronedarone")
+
+
+def test_where_neither_sex_nor_age_is_known_a_pregnancy_is_not_ruled_out(rules: Rules) -> None:
+    told = kinds(rules, PatientFacts(AT), "isotretinoin")
+    assert ("pregnancy", "warning") in told
+    assert ("pregnancy", "warning") not in kinds(
+        rules, PatientFacts(AT, sex="male"), "isotretinoin"
+    )
+
+
 def test_vetoes_come_first_in_a_list(rules: Rules) -> None:
     facts = PatientFacts(AT, age=80, sex="male", egfr=20.0)
     told = check(rules.knowledge, facts, taking(rules, "warfarin", "aspirin", "metformin"))
@@ -175,6 +262,17 @@ def test_a_row_that_cannot_be_a_rule_is_refused_with_its_place(
         load_knowledge(rules.formulary, tmp_path)
 
 
+def test_a_state_of_the_liver_that_no_patient_can_have_is_refused(
+    rules: Rules, tmp_path: Path
+) -> None:
+    header = ",".join(COLUMNS["liver"])
+    (tmp_path / "liver.csv").write_text(
+        f"{header}\nown,drug:metformin,tired liver,veto,Why,What,https://site\n"
+    )
+    with pytest.raises(InvalidInput, match="tired liver"):
+        load_knowledge(rules.formulary, tmp_path)
+
+
 def test_a_drug_of_a_sites_row_that_is_not_known_is_kept_and_told(
     rules: Rules, tmp_path: Path
 ) -> None:
@@ -214,6 +312,13 @@ def test_contraindications_in_fhir_are_read(rules: Rules, tmp_path: Path) -> Non
     own = load_knowledge(rules.formulary, tmp_path)
     facts = PatientFacts(AT, conditions=(Coded(ICD, "R06.6", "Hiccup", None),))
     assert screen(own, facts)["loratadine"][0].action == "veto"
+    referring = {**definition, "subject": [{"reference": "Medication/m1"}]}
+    product = {"resourceType": "Medication", "id": "m1", "code": {"text": "Cetirizine"}}
+    (tmp_path / "own.json").write_text(
+        json.dumps({"entry": [{"resource": referring}, {"resource": product}]})
+    )
+    own = load_knowledge(rules.formulary, tmp_path)
+    assert screen(own, facts)["cetirizine"][0].action == "veto"
     (tmp_path / "own.json").write_text(
         json.dumps({"entry": [{"resource": {**definition, "subject": []}}]})
     )

@@ -1,13 +1,13 @@
 """What of a patient the safety rules ask for, as it was known at the decision."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import polars as pl
 
-from polyclinic.clinical.codes import ICD_10, ICD_10_CM, LOINC, SNOMED
+from polyclinic.clinical.codes import ICD_9_CM, ICD_10, ICD_10_CM, LOINC, SNOMED
 from polyclinic.clinical.kidney import ADULT, ckd_epi_2021
 from polyclinic.clinical.timeline import Timeline
 from polyclinic.treatment.drugs import Drug, Formulary
@@ -144,6 +144,8 @@ def patient_facts(
     egfr, egfr_from = _egfr(values, age, sex)
     allergies = tuple(_allergies(kinds.get("allergy", ()), at, formulary, problems))
     medications = tuple(_medications(kinds.get("medication", ()), rows, at, formulary, problems))
+    if any(each.system == ICD_9_CM for each in conditions):
+        problems.append("Conditions in ICD-9 are read by few rules: send ICD-10 or SNOMED CT.")
     return PatientFacts(
         at=at,
         age=age,
@@ -327,26 +329,54 @@ def _medications(
     formulary: Formulary,
     problems: list[str],
 ) -> Iterator[Medication]:
-    """The latest of each that has not ended; what was given once counts for a day."""
+    """What is taken: of the orders of the same ingredients those of the latest day.
+
+    An earlier one counts as replaced, unless its end is known and lies ahead. Where no end is known
+    an order counts for `TAKEN`, what was given once for a day: all of that day as one.
+    """
     times = [row["start"] for row in events if row["start"] is not None and row["start"] <= at]
     last = max(times, default=at)
-    latest: dict[tuple[str, ...], Medication] = {}
+    orders: dict[tuple[str, ...], list[_Order]] = {}
     for row in rows:
         start = row["start"] or row["known"]
-        once = str(row["source"] or "").startswith(_OF_A_DAY)
-        since = last - (timedelta(days=1) if once else TAKEN)
-        if (row["end"] is not None and row["end"] <= at and not once) or start < since:
+        given = str(row["source"] or "").startswith(_OF_A_DAY)
+        since = last - (timedelta(days=1) if given else TAKEN)
+        if (row["end"] is not None and row["end"] <= at and not given) or start < since:
             continue
         display = row["display"] or row["code"] or ""
         drugs = formulary.of(row["system"], row["code"], row["also"] or (), display)
         if wrong := formulary.conflict(row["system"], row["code"], row["also"] or (), display):
             problems.append(wrong)
         key = tuple(sorted(drug.name for drug in drugs)) or (display.lower(),)
-        latest[key] = Medication(
-            drugs, display, row["value"], row["unit"], row["per_day"], row["route"], start
-        )
-    for medication in latest.values():
+        dose = (row["value"], row["unit"], row["per_day"], row["route"])
+        lasts = row["end"] is not None and row["end"] > at
+        own = _Order(Medication(drugs, display, *dose, start), start, given, lasts)
+        orders.setdefault(key, []).append(own)
+    for medication in (each for own in orders.values() for each in _current(own)):
         if not medication.drugs:
             problems.append(f"{medication.display} is not in the formulary: no rule can check it.")
         yield medication
-    return
+
+
+class _Order(NamedTuple):
+    """An order or what was given, on its way; lasts: its end is known and lies ahead."""
+
+    medication: Medication
+    start: datetime
+    given: bool
+    lasts: bool
+
+
+def _current(orders: list[_Order]) -> Iterator[Medication]:
+    """Of the orders of one drug those that count, and what was given as one a day."""
+    day = max(each.start for each in orders).date()
+    counting = [each for each in orders if each.lasts or each.start.date() == day]
+    given = [each.medication for each in counting if each.given]
+    ordered = [each.medication for each in counting if not each.given]
+    if given:
+        units = {each.unit for each in given}
+        doses = [each.dose for each in given if each.dose is not None]
+        whole = sum(doses) if len(doses) == len(given) and len(units) == 1 else None
+        ordered.append(replace(given[-1], dose=whole, per_day=None if whole is None else 1.0))
+    # The same order, written twice, is one.
+    yield from {replace(each, start=None): each for each in ordered}.values()

@@ -1,7 +1,7 @@
 """The safety rules as models of treatments meet them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -18,6 +18,7 @@ from polyclinic.treatment.safety import (
     load_knowledge,
     screen,
     together,
+    unread_allergies,
 )
 
 #: Of a patient of whom nothing but scores or covariates was sent.
@@ -41,7 +42,12 @@ class Rules:
     def facts(self, chart: Chart) -> PatientFacts:
         """What was known of the chart's patient at the decision."""
         (patient,) = chart.timeline.patients["patient"]
-        return patient_facts(chart.timeline, patient, chart.decision, self.formulary)
+        facts = patient_facts(chart.timeline, patient, chart.decision, self.formulary)
+        unread = [
+            f"No rule knows the allergy to {each}: it was not checked."
+            for each in unread_allergies(self.knowledge, facts)
+        ]
+        return replace(facts, problems=(*facts.problems, *unread))
 
     def against(self, facts: PatientFacts) -> Against:
         """What speaks against each drug, by name: newly given, or, of one taken, given on."""

@@ -2,6 +2,7 @@
 
 from polyclinic.treatment.safety.finding import SafetyFinding
 from polyclinic.treatment.safety.knowledge import Knowledge, Rule, load_knowledge
+from polyclinic.treatment.safety.raised import unread_allergies
 from polyclinic.treatment.safety.screening import Against, check, screen, together
 
 __all__ = [
@@ -13,4 +14,5 @@ __all__ = [
     "load_knowledge",
     "screen",
     "together",
+    "unread_allergies",
 ]

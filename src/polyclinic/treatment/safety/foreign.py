@@ -82,17 +82,39 @@ def _clinical_use(path: Path) -> Iterator[tuple[str, Row]]:
         try:
             resource = entry["resource"]
             if resource.get("resourceType") == "ClinicalUseDefinition":
-                yield from _definition(resource, where)
+                yield from _definition(resource, _subject(resource, entries), where)
         except (KeyError, TypeError, AttributeError, IndexError):
             raise InvalidInput(
                 "The ClinicalUseDefinition lacks what a rule needs.",
                 where=where,
-                remedy="Give type, subject.display, and contraindication or interaction.",
+                remedy="Give type, a subject with its name, and contraindication or interaction.",
             ) from None
 
 
-def _definition(resource: dict[str, Any], where: str) -> Iterator[tuple[str, Row]]:
-    drug = f"drug:{resource['subject'][0]['display'].strip().lower()}"
+def _subject(resource: dict[str, Any], entries: list[dict[str, Any]]) -> str:
+    """The name of the drug: the subject's own, or that of what it refers to."""
+    subject = resource["subject"][0]
+    if "display" in subject:
+        return str(subject["display"])
+    reference = subject["reference"]
+    for part in resource.get("contained", ()):
+        if f"#{part['id']}" == reference:
+            return _name(part)
+    for entry in entries:
+        part = entry["resource"]
+        if reference in (entry.get("fullUrl"), f"{part['resourceType']}/{part.get('id')}"):
+            return _name(part)
+    raise KeyError(reference)
+
+
+def _name(product: dict[str, Any]) -> str:
+    """What a Medication, or another product with a code, is called."""
+    code = product["code"]
+    return str(code.get("text") or code["coding"][0]["display"])
+
+
+def _definition(resource: dict[str, Any], name: str, where: str) -> Iterator[tuple[str, Row]]:
+    drug = f"drug:{name.strip().lower()}"
     common = {
         "id": f"fhir-{resource['id']}",
         "action": "veto" if resource["type"] == "contraindication" else "warning",

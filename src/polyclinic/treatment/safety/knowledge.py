@@ -11,6 +11,7 @@ from polyclinic.core.errors import InvalidInput
 from polyclinic.treatment.drugs import Formulary
 from polyclinic.treatment.safety.finding import Action, Kind
 from polyclinic.treatment.safety.foreign import Row, foreign_rows
+from polyclinic.treatment.safety.liver import LIVER_STATES
 
 _HERE = Path(__file__).parent / "knowledge"
 #: Of a row that does not say how severe it is.
@@ -114,7 +115,7 @@ class Knowledge:
         found = {}
         for rule in self.rules["allergies"]:
             terms = [term.strip().lower() for term in rule.row["allergen"].split(";")]
-            spoken = frozenset(term for term in terms if ":" not in term)
+            spoken = frozenset(term for term in terms if term and ":" not in term)
             found[rule.id] = (spoken, rule.others)
         return found
 
@@ -290,6 +291,12 @@ def _check(row: Row, where: str) -> None:
         )
     if not row.get("source", "?"):
         raise InvalidInput("The row names no source.", where=where)
+    if row.get("when", "cirrhosis").lower() not in LIVER_STATES:
+        raise InvalidInput(
+            f"The state of the liver {row['when']!r} is not known.",
+            where=f"{where}, when",
+            remedy=f"It is one of {', '.join(LIVER_STATES)}.",
+        )
     for column in ("egfr_below", "age_from", "age_below", "max_daily"):
         try:
             float(row.get(column) or 0)

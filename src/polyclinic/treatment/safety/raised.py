@@ -1,10 +1,14 @@
 """Which rules a patient's facts raise against which drugs, a small generator a kind of rule."""
 
+import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import lru_cache
 from typing import NamedTuple
 
 from polyclinic.clinical.codes import ICD_10, ICD_10_CM, SNOMED
-from polyclinic.treatment.patient import Coded, Medication, PatientFacts
+from polyclinic.clinical.kidney import rate_below
+from polyclinic.treatment.patient import Allergy, Coded, Medication, PatientFacts
 from polyclinic.treatment.safety.knowledge import SAME_INGREDIENT, Knowledge, Rule
 from polyclinic.treatment.safety.liver import liver_states
 
@@ -13,6 +17,10 @@ FERTILE = (12.0, 55.0)
 #: Values that are a condition of their own: the fact's name, a bound, its ICD-10-CM code, its name.
 _HIGH = (("potassium", 5.5, "E87.5", "mmol/L"), ("qtc", 500.0, "I45.81", "ms"))
 _LOW = (("potassium", 3.5, "E87.6", "mmol/L"),)
+#: Below this filtration rate kidneys have failed (KDIGO 2012, G5).
+_FAILURE = 15.0
+_LOCAL = {"topical", "tp", "cutaneous", "ophthalmic", "otic", "eye", "eyes", "ear", "ears"}
+_WORD = re.compile(r"[^\W_]+")
 
 
 class Raised(NamedTuple):
@@ -38,29 +46,49 @@ def raised_by_state(knowledge: Knowledge, facts: PatientFacts) -> Iterator[Raise
 
 
 def raised_by_medication(knowledge: Knowledge, medication: Medication) -> Iterator[Raised]:
-    """Interactions with a medication that is taken; its own ingredients are none."""
+    """Interactions with a medication that is taken; its own ingredients are none.
+
+    Of what is put on skin, eye or ear little gets further: there a rule warns at most.
+    """
     own = frozenset(drug.name for drug in medication.drugs)
+    local = _is_local(medication.route)
     for drug in medication.drugs:
         for rule, partners in knowledge.partners.get(drug.name, ()):
             if others := partners - own:
-                yield Raised(rule, others, f"takes {medication.display}")
+                held = replace(rule, action="warning") if local else rule
+                yield Raised(held, others, f"takes {medication.display}")
+
+
+def unread_allergies(knowledge: Knowledge, facts: PatientFacts) -> Iterator[str]:
+    """The allergies, in words, that neither a drug nor a rule is known of."""
+    for allergy in facts.allergies:
+        if not allergy.drugs and not any(_of_allergen(knowledge, allergy)):
+            yield allergy.display
 
 
 def _allergies(knowledge: Knowledge, facts: PatientFacts) -> Iterator[Raised]:
     for allergy in facts.allergies:
-        names = {drug.name for drug in allergy.drugs}
-        words, code = allergy.display.lower(), allergy.code
-        for rule in knowledge.rules["allergies"]:
-            spoken, drugs = knowledge.allergens[rule.id]
-            if names & drugs or code in spoken or any(_within(term, words) for term in spoken):
-                yield Raised(rule, rule.drugs, f"allergy to {allergy.display}")
-        if names:
-            yield Raised(SAME_INGREDIENT, frozenset(names), f"allergy to {allergy.display}")
+        because = f"allergy to {allergy.display}"
+        for rule in _of_allergen(knowledge, allergy):
+            yield Raised(rule, rule.drugs, because)
+        if allergy.drugs:
+            names = frozenset(drug.name for drug in allergy.drugs)
+            yield Raised(SAME_INGREDIENT, names, because)
 
 
-def _within(term: str, words: str) -> bool:
-    """Whether a term stands among words, as a word of its own."""
-    return f" {term} " in f" {' '.join(words.replace('(', ' ').replace(')', ' ').split())} "
+def _of_allergen(knowledge: Knowledge, allergy: Allergy) -> Iterator[Rule]:
+    names = {drug.name for drug in allergy.drugs}
+    words, code = _words(allergy.display), (allergy.code or "").lower()
+    for rule in knowledge.rules["allergies"]:
+        spoken, drugs = knowledge.allergens[rule.id]
+        if names & drugs or code in spoken or any(_words(term) in words for term in spoken):
+            yield rule
+
+
+@lru_cache(maxsize=1 << 12)
+def _words(text: str) -> str:
+    """The words of a text in lower case, each between two spaces."""
+    return f" {' '.join(_WORD.findall(text.lower()))} "
 
 
 def _conditions(knowledge: Knowledge, facts: PatientFacts) -> Iterator[Raised]:
@@ -98,26 +126,41 @@ def _called(name: str) -> str:
 
 
 def _pregnancy(knowledge: Knowledge, facts: PatientFacts) -> Iterator[Raised]:
-    fertile = facts.sex == "female" and (
-        facts.age is not None and FERTILE[0] <= facts.age <= FERTILE[1]
-    )
+    old_enough = facts.age is None or FERTILE[0] <= facts.age <= FERTILE[1]
+    may_be = facts.pregnant is None and facts.sex != "male" and old_enough
     for rule in knowledge.rules["pregnancy"]:
         if rule.kind == "lactation":
             if facts.breastfeeding:
                 yield Raised(rule, rule.drugs, "breastfeeding")
         elif facts.pregnant:
             yield Raised(rule, rule.drugs, "pregnant")
-        elif facts.pregnant is None and fertile and rule.action == "veto":
-            yield Raised(rule, rule.drugs, "whether she is pregnant is not known", unknown=True)
+        elif may_be and rule.action == "veto":
+            yield Raised(rule, rule.drugs, "whether pregnant is not known", unknown=True)
 
 
 def _kidney(knowledge: Knowledge, facts: PatientFacts) -> Iterator[Raised]:
+    rate, because = _filtration(facts)
     for rule in knowledge.rules["kidney"]:
-        if facts.egfr is None:
+        if rate is None:
             if rule.action == "veto":
                 yield Raised(rule, rule.drugs, "kidney function is not known", unknown=True)
-        elif facts.egfr < float(rule.row["egfr_below"]):
-            yield Raised(rule, rule.drugs, f"eGFR {facts.egfr:.0f} ({facts.egfr_from})")
+        elif rate < float(rule.row["egfr_below"]):
+            yield Raised(rule, rule.drugs, because)
+
+
+def _filtration(facts: PatientFacts) -> tuple[float | None, str]:
+    """The filtration rate, and the fact behind it.
+
+    Where none was measured, just below what a diagnosis says it is below; in kidney failure also
+    where one was, because dialysis makes creatinine look better.
+    """
+    told = [(rate_below(c.system, c.code, c.display), c.display) for c in facts.conditions]
+    below, named = min(((rate, name) for rate, name in told if rate), default=(None, ""))
+    if below is not None and (facts.egfr is None or below <= _FAILURE < facts.egfr):
+        return below - 0.1, named
+    if facts.egfr is None:
+        return None, ""
+    return facts.egfr, f"eGFR {facts.egfr:.0f} ({facts.egfr_from})"
 
 
 def _liver(knowledge: Knowledge, facts: PatientFacts) -> Iterator[Raised]:
@@ -128,11 +171,16 @@ def _liver(knowledge: Knowledge, facts: PatientFacts) -> Iterator[Raised]:
 
 
 def _age(knowledge: Knowledge, facts: PatientFacts) -> Iterator[Raised]:
-    if facts.age is None:
-        return
     for rule in knowledge.rules["age"]:
-        if of_age(rule, facts.age):
+        if facts.age is None:
+            if rule.action == "veto":
+                yield Raised(rule, rule.drugs, "the age is not known", unknown=True)
+        elif of_age(rule, facts.age):
             yield Raised(rule, rule.drugs, f"aged {facts.age:.0f}")
+
+
+def _is_local(route: str | None) -> bool:
+    return not _LOCAL.isdisjoint(_WORD.findall((route or "").lower()))
 
 
 def of_age(rule: Rule, age: float) -> bool:

@@ -77,7 +77,7 @@ def check(knowledge: Knowledge, facts: PatientFacts, medications: Sequence[Medic
                 if any(own.name == drug.name for own in other.drugs)
                 for finding in _findings(drug, [_twice(drug, other)])
             )
-        found += _doses(knowledge, facts, medication)
+    found += _doses(knowledge, facts, listed)
     return tuple(sorted(dict.fromkeys(found), key=lambda each: each.action != "veto"))
 
 
@@ -166,28 +166,44 @@ def _twice(drug: Drug, other: Medication) -> Raised:
 
 
 def _doses(
-    knowledge: Knowledge, facts: PatientFacts, medication: Medication
+    knowledge: Knowledge, facts: PatientFacts, listed: Sequence[Medication]
 ) -> Iterator[SafetyFinding]:
-    """Daily doses above a row's maximum, of medications with one ingredient."""
-    daily = _milligrams(medication)
-    if daily is None or len(medication.drugs) != 1:
-        return
-    (drug,) = medication.drugs
-    for rule in knowledge.rules["doses"]:
-        if drug.name not in rule.drugs or not _by_route(rule, medication.route):
-            continue
-        if (rule.row["age_from"] or rule.row["age_below"]) and (
-            facts.age is None or not of_age(rule, facts.age)
-        ):
-            continue
-        limit = float(rule.row["max_daily"])
-        if rule.row["unit"] == "mg/kg":
-            if facts.weight_kg is None:
-                continue
-            limit *= facts.weight_kg
-        if daily > limit * 1.001:
-            because = f"{daily:g} mg a day, at most {limit:g} mg"
-            yield from _findings(drug, [Raised(rule, rule.drugs, because)])
+    """Daily doses above a row's maximum, all medications with that one ingredient together."""
+    alone: dict[Drug, list[Medication]] = {}
+    for medication in listed:
+        if len(medication.drugs) == 1 and _milligrams(medication) is not None:
+            alone.setdefault(medication.drugs[0], []).append(medication)
+    for drug, medications in alone.items():
+        held = (
+            each
+            for rule in knowledge.rules["doses"]
+            if drug.name in rule.drugs and (each := _too_much(rule, facts, medications))
+        )
+        yield from _findings(drug, held)
+
+
+def _too_much(rule: Rule, facts: PatientFacts, medications: Iterable[Medication]) -> Raised | None:
+    """What a row says of the doses, None where they are in its bounds or it is not for them.
+
+    Where the age or weight that it asks for is not known the dose cannot be checked.
+    """
+    doses = [_milligrams(each) or 0.0 for each in medications if _by_route(rule, each.route)]
+    if not any(doses):
+        return None
+    limit, bounded = float(rule.row["max_daily"]), rule.row["age_from"] or rule.row["age_below"]
+    if bounded and facts.age is None:
+        return Raised(rule, rule.drugs, "the dose cannot be checked: age not known", unknown=True)
+    if bounded and facts.age is not None and not of_age(rule, facts.age):
+        return None
+    if rule.row["unit"] == "mg/kg":
+        if facts.weight_kg is None:
+            because = "the dose cannot be checked: weight not known"
+            return Raised(rule, rule.drugs, because, unknown=True)
+        limit *= facts.weight_kg
+    if sum(doses) <= limit * 1.001:
+        return None
+    told = " + ".join(f"{dose:g}" for dose in doses)
+    return Raised(rule, rule.drugs, f"{told} mg a day, at most {limit:g} mg")
 
 
 _TO_MG = {"mg": 1.0, "g": 1000.0, "ug": 0.001, "mcg": 0.001}

@@ -109,6 +109,19 @@ def test_without_censoring_a_pseudo_value_is_the_time_itself(seed: int) -> None:
     )
 
 
+@settings(max_examples=30)
+@given(st.integers(0, 10**6), st.integers(2, 30))
+def test_a_pseudo_value_is_what_leaving_the_patient_out_changes(seed: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    time, event = rng.integers(1, 12, n).astype(float), rng.random(n) < 0.6
+    values = pseudo_times(time, event, np.zeros(n, np.int64), 9.0)
+    whole = restricted_mean(time, event, 9.0)
+    for i, value in enumerate(values):
+        others = np.arange(n) != i
+        left = restricted_mean(time[others], event[others], 9.0)
+        assert value == pytest.approx(n * whole - (n - 1) * left)
+
+
 def test_a_missing_covariate_counts_as_the_median_and_one_far_out_as_the_edge() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(200, 3))

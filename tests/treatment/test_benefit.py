@@ -126,6 +126,47 @@ def test_an_arm_whose_drug_is_vetoed_is_not_recommended(recommender: BenefitReco
     found = ask(recommender, {"covariates": {"age": 30, "salt": 0}, "patient": patient})
     assert [each.coding.display for each in found.treatments] == ["amlodipine"]
     assert found.vetoed[0].safety[0].kind == "pregnancy"
+    assert found.treatment_set is not None
+    assert [each.display for each in found.treatment_set.treatments] == ["amlodipine"]
+
+
+def test_what_is_expected_of_survival_is_within_the_horizon(
+    tmp_path: Path, registry: Registry, rules: Rules
+) -> None:
+    x, arm, _ = rows(400, seed=3)
+    days = np.random.default_rng(3).exponential(np.where(x[:, 1] == 1, 4000, 400)).round() + 1
+    lines = ["age,salt,arm,days,event"]
+    lines += [
+        f"{age:g},{salt:g},{'al'[a]},{min(day, 1200):g},{int(day <= 1200)}"
+        for (age, salt), a, day in zip(x.tolist(), arm.tolist(), days.tolist(), strict=True)
+    ]
+    path = tmp_path / "survival.csv"
+    path.write_text("\n".join(lines) + "\n")
+    changed = {"outcome": None, "time": "days", "event": "event", "horizon": 1000.0}
+    data = recipe().data.model_dump() | changed
+    version = run(recipe(data=data, name="lived"), path, tmp_path, registry, Silent(), rules)
+    recommender = BenefitRecommender.load(registry, version, rules)
+    for age in (30, 50, 80):
+        for each in ask(recommender, {"covariates": {"age": age, "salt": "yes"}}).treatments:
+            assert each.expected is not None
+            assert 0 <= each.expected.low <= each.expected.value <= each.expected.high <= 1000
+
+
+def test_the_best_arm_for_all_is_not_the_one_that_healthier_patients_were_given(
+    tmp_path: Path, registry: Registry, rules: Rules
+) -> None:
+    """Older patients, who do worse on either, are mostly given amlodipine, which is 2 better."""
+    rng = np.random.default_rng(0)
+    age = rng.uniform(30, 80, 1500)
+    arm = (rng.random(1500) > 1 / (1 + np.exp(-(age - 55) / 6))).astype(int)
+    fall = 30 - 0.4 * age + np.where(arm == 0, 2, 0) + rng.normal(0, 4, 1500)
+    lines = [f"{a:.0f},0,{'al'[k]},{f:.2f}" for a, k, f in zip(age, arm, fall, strict=True)]
+    path = tmp_path / "seen.csv"
+    path.write_text("\n".join(["age,salt,arm,fall", *lines]) + "\n")
+    data = recipe().data.model_dump() | {"randomised": False}
+    version = run(recipe(data=data, name="chosen"), path, tmp_path, registry, Silent(), rules)
+    spec = BenefitRecommender.load(registry, version, rules).spec
+    assert spec.arms[spec.best].coding.display == "amlodipine"
 
 
 def test_what_was_not_told_counts_as_the_median_and_is_said(

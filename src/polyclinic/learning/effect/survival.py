@@ -1,6 +1,6 @@
 """Censored times as plain outcomes, so that every learner of effects can learn from them."""
 
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,39 +25,51 @@ def pseudo_times(
     return values
 
 
-def restricted_mean(
-    time: Floats, event: NDArray[np.bool_], horizon: float, weights: Floats | None = None
-) -> Any:
-    """The area under the Kaplan-Meier curve up to `horizon`.
+def restricted_mean(time: Floats, event: NDArray[np.bool_], horizon: float) -> float:
+    """The area under the Kaplan-Meier curve up to `horizon`."""
+    curve = _curve(time, event, horizon)
+    survival = np.cumprod(1 - curve.deaths / curve.at_risk)
+    steps = np.diff(curve.times, append=horizon)
+    return float(curve.times[0] + survival @ steps)
 
-    weights: (b, n) how often each patient counts, for b areas (b,); without it one number.
-    """
-    w = np.ones((1, len(time))) if weights is None else weights
-    order = np.argsort(time, kind="stable")
-    t, died = np.minimum(time[order], horizon), event[order] & (time[order] <= horizon)
-    own = w[:, order]
-    at_risk = np.cumsum(own[:, ::-1], axis=1)[:, ::-1]
-    # Of equal times all are at risk together.
-    first = np.searchsorted(time[order], time[order], side="left")
-    at_risk = at_risk[:, first]
-    last = np.searchsorted(time[order], time[order], side="right") - 1
-    deaths = np.cumsum(own * died, axis=1)
-    before = np.where(first > 0, deaths[:, first - 1], 0)
-    hazard = np.divide(deaths[:, last] - before, at_risk, out=np.zeros_like(own), where=at_risk > 0)
-    once = np.arange(len(t)) == first
-    survival = np.cumprod(np.where(once, 1 - hazard, 1.0), axis=1)
-    steps = np.diff(np.r_[t, horizon])
-    area = t[0] + (survival * steps).sum(axis=1)
-    return area if weights is not None else float(area[0])
+
+class _Curve(NamedTuple):
+    """What a Kaplan-Meier curve is made of, at each distinct time (k,); what is of each patient."""
+
+    times: Floats
+    deaths: Floats
+    at_risk: Floats
+    place: NDArray[np.int64]
+    died: NDArray[np.bool_]
+
+
+def _curve(time: Floats, event: NDArray[np.bool_], horizon: float) -> _Curve:
+    died = event & (time <= horizon)
+    times, place = np.unique(np.minimum(time, horizon), return_inverse=True)
+    deaths = np.bincount(place, weights=died, minlength=len(times)).astype(np.float64)
+    seen = np.bincount(place, minlength=len(times)).astype(np.float64)
+    return _Curve(times, deaths, np.cumsum(seen[::-1])[::-1], place, died)
 
 
 def _jackknife(time: Floats, event: NDArray[np.bool_], horizon: float) -> Floats:
+    """The pseudo-values, in one pass: without a patient the curve is that of one less at risk.
+
+    So it is up to the patient's own time; there it has one less death, if the patient died; and
+    from there on each step is that of the whole curve.
+    """
     n = len(time)
-    whole = restricted_mean(time, event, horizon)
-    left_out = np.empty(n)
-    for start in range(0, n, 512):
-        rows = np.arange(start, min(start + 512, n))
-        weights = np.ones((len(rows), n))
-        weights[np.arange(len(rows)), rows] = 0
-        left_out[rows] = restricted_mean(time, event, horizon, weights)
-    return np.asarray(n * whole - (n - 1) * left_out)
+    curve = _curve(time, event, horizon)
+    times, deaths, at_risk = curve.times, curve.deaths, curve.at_risk
+    steps = np.diff(times, append=horizon)
+    one_less = np.maximum(at_risk - 1, 1)
+    fewer = np.cumprod(1 - deaths / one_less)
+    before = np.r_[1.0, fewer[:-1]]
+    area = times[0] + np.r_[0.0, np.cumsum(fewer * steps)[:-1]]
+    after = np.empty(len(times))
+    after[-1] = steps[-1]
+    for j in range(len(times) - 2, -1, -1):
+        after[j] = steps[j] + (1 - deaths[j + 1] / at_risk[j + 1]) * after[j + 1]
+    own, died = curve.place, curve.died
+    at_own = 1 - (deaths[own] - died) / one_less[own]
+    left_out = area[own] + before[own] * at_own * after[own]
+    return np.asarray(n * restricted_mean(time, event, horizon) - (n - 1) * left_out)

@@ -28,7 +28,7 @@ def f1(recommended: Bools, truth: Bools) -> Floats:
 
 
 def average_precision(scores: Scores, truth: Bools) -> Floats:
-    """The mean, over what is right, of the precision among all that score no less.
+    """The mean, over what is right, of the precision among all that is ranked no lower.
 
     The area under the precision-recall curve without interpolation (Davis and Goadrich 2006), PRAUC
     in the literature of medication recommendation.

@@ -41,15 +41,18 @@ class BenefitModel:
     intercepts: Floats
     weights: Floats
 
-    def tell(self, x: Floats, coverage: float) -> list[Told]:
-        """What is expected of patients with covariates (n, d)."""
+    def tell(
+        self, x: Floats, coverage: float, allowed: NDArray[np.bool_] | None = None
+    ) -> list[Told]:
+        """What is expected of patients with covariates (n, d); the best is among `allowed` (k,)."""
         columns = self.basis.columns(x)
         expected = self.line.predict(columns)
         spread = np.einsum("np,bpk->bnk", columns, self.weights) + self.intercepts[:, None]
         tails = [50 * (1 - coverage), 50 * (1 + coverage)]
         low, high = np.percentile(spread, tails, axis=0)
         told = []
-        for row, best in enumerate(expected.argmax(axis=1).tolist()):
+        ranked = expected if allowed is None else np.where(allowed, expected, -np.inf)
+        for row, best in enumerate(ranked.argmax(axis=1).tolist()):
             behind = spread[:, row] - spread[:, row, best : best + 1]
             told.append(
                 Told(

@@ -61,6 +61,11 @@ class BenefitData(Frozen):
     subgroups: tuple[str, ...] = ()
     randomised: bool
 
+    @property
+    def limits(self) -> tuple[float, float] | None:
+        """The least and the most that the outcome can be: of survival, none and the horizon."""
+        return None if self.horizon is None else (0.0, self.horizon)
+
     @model_validator(mode="after")
     def _has_an_outcome(self) -> "BenefitData":
         survival = (self.time, self.event, self.horizon)

@@ -101,11 +101,8 @@ class BenefitRecommender:
     def _recommend(self, case: Case, explain: bool) -> Recommendation:
         spec, rules = self.spec, self._rules
         x, warnings = read_covariates(case.covariates, spec.covariates)
-        (told,) = self.model.tell(x[None], spec.coverage)
         (p_value,) = self.p_values(x[None]).tolist()
         familiarity = Familiarity(p_value=p_value, alpha=spec.familiarity_alpha)
-        # An arm is in the set unless the best one is surely ahead of it.
-        in_set = told.behind[:, 1] >= 0
         against: Mapping[str, Findings] = {}
         if case.chart is None:
             warnings.append(UNCHECKED)
@@ -117,12 +114,21 @@ class BenefitRecommender:
                 for arm in spec.arms
             }
             warnings += (*case.chart.warnings, *facts.problems)
+        allowed = np.array(
+            [
+                all(one.action != "veto" for one in against.get(arm.coding.code, ()))
+                for arm in spec.arms
+            ]
+        )
+        (told,) = self.model.tell(x[None], spec.coverage, allowed)
+        # An arm is in the set unless the best one that may be given is surely ahead of it.
+        in_set = told.behind[:, 1] >= 0
         scored = [
             Scored(place, arm.coding.code, float(told.expected[place]), bool(in_set[place]))
             for place, arm in enumerate(spec.arms)
         ]
         kept, vetoed = in_safe_order(scored, against, apart, len(spec.arms))
-        answered = [self._told(each, told, x, explain) for each in (*kept, *vetoed)]
+        answered = [self._told(each, told, x, allowed, explain) for each in (*kept, *vetoed)]
         return Recommendation(
             treatments=tuple(answered[: len(kept)]),
             vetoed=tuple(answered[len(kept) :]),
@@ -132,7 +138,7 @@ class BenefitRecommender:
                 treatments=tuple(spec.arms[each.place].coding for each in kept if each.in_set),
             ),
             familiarity=familiarity,
-            abstained=self._abstention(in_set, familiarity),
+            abstained=self._abstention(in_set & allowed, familiarity),
             warnings=tuple(warnings),
             basis="Arms were given by lot in the trial that the model was learnt from."
             if spec.randomised
@@ -143,17 +149,24 @@ class BenefitRecommender:
             ),
         )
 
-    def _told(self, each: Scored, told: Told, x: Floats, explain: bool) -> Recommended:
+    def _told(
+        self, each: Scored, told: Told, x: Floats, allowed: NDArray[np.bool_], explain: bool
+    ) -> Recommended:
         spec, place = self.spec, each.place
+        # A line knows no limits, but a mean within 1,000 days is not above them.
+        low, high = spec.limits or (-np.inf, np.inf)
+        value, *interval = np.clip(
+            (told.expected[place], told.low[place], told.high[place]), low, high
+        ).tolist()
         arm = spec.arms[place]
         return Recommended(
             coding=arm.coding,
             also=arm.codings,
             expected=Expected(
                 what=spec.what,
-                value=float(told.expected[place]),
-                low=float(told.low[place]),
-                high=float(told.high[place]),
+                value=value,
+                low=interval[0],
+                high=interval[1],
                 coverage=spec.coverage,
                 unit=spec.unit,
             ),
@@ -161,7 +174,7 @@ class BenefitRecommender:
             current=False,
             safety=each.safety,
             reasons=self._reasons(x, place, told) if explain else (),
-            would_change=self._flips(x, told) if explain and place == told.best else (),
+            would_change=self._flips(x, told, allowed) if explain and place == told.best else (),
         )
 
     def _reasons(self, x: Floats, place: int, told: Told) -> tuple[Reason, ...]:
@@ -179,8 +192,11 @@ class BenefitRecommender:
             if np.isfinite(x[i])
         )
 
-    def _flips(self, x: Floats, told: Told) -> tuple[str, ...]:
-        """The single covariates of which another value would make another arm the best."""
+    def _flips(self, x: Floats, told: Told, allowed: NDArray[np.bool_]) -> tuple[str, ...]:
+        """The single covariates of which another value would make another arm the best.
+
+        Of the arms that are allowed (k,).
+        """
         found = []
         for i, covariate in enumerate(self.spec.covariates):
             values = [float(value) for value in covariate.values] or np.linspace(
@@ -189,7 +205,8 @@ class BenefitRecommender:
             tried = np.tile(x, (len(values), 1))
             tried[:, i] = values
             columns = self.model.basis.columns(tried)
-            best = self.model.line.predict(columns).argmax(axis=1)
+            expected = self.model.line.predict(columns)
+            best = np.where(allowed, expected, -np.inf).argmax(axis=1)
             other = [
                 value for value, arm in zip(values, best.tolist(), strict=True) if arm != told.best
             ]
@@ -205,7 +222,7 @@ class BenefitRecommender:
     def _abstention(self, in_set: NDArray[np.bool_], familiarity: Familiarity) -> str | None:
         if not familiarity.familiar:
             return "The patient is unlike those that the model was made from."
-        if in_set.sum() == 1:
+        if in_set.sum() < 2:
             return None
         best = self.spec.arms[self.spec.best].coding.display
         return (

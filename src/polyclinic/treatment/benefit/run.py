@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from polyclinic.core.errors import InvalidInput
 from polyclinic.core.prediction import Coding, ModelIdentity
+from polyclinic.learning.effect.features import Basis
+from polyclinic.learning.effect.learners import doubly_robust
 from polyclinic.learning.trust.familiarity import fit_familiarity
 from polyclinic.registry.making import make_version
 from polyclinic.registry.manifest import DataUse
@@ -20,7 +22,7 @@ from polyclinic.treatment.benefit.recipe import Arm, BenefitRecipe
 from polyclinic.treatment.benefit.recommender import BenefitRecommender
 from polyclinic.treatment.benefit.spec import KIND, BenefitSpec, SpecArm
 from polyclinic.treatment.benefit.table import Table, read_trial
-from polyclinic.treatment.benefit.train import train
+from polyclinic.treatment.benefit.train import as_trial, train
 from polyclinic.treatment.drugs import Formulary
 from polyclinic.treatment.rules import Rules
 
@@ -71,9 +73,10 @@ def run(
         covariates=recipe.data.covariates,
         what=recipe.data.what,
         unit=recipe.data.unit,
+        limits=recipe.data.limits,
         coverage=recipe.coverage,
         learner=learner,
-        best=_best(table, own, len(arms)),
+        best=_best(recipe, table, own, model.basis),
         randomised=recipe.data.randomised,
         familiarity_alpha=recipe.familiarity,
         knowledge=rules.version,
@@ -131,10 +134,11 @@ def _arm(arm: Arm, formulary: Formulary) -> SpecArm:
     )
 
 
-def _best(table: Table, rows: NDArray[np.int64], arms: int) -> int:
-    """The arm of the highest mean outcome."""
-    outcome, arm = table.outcome[rows], table.arm[rows]
-    return int(np.argmax([outcome[arm == number].mean() for number in range(arms)]))
+def _best(recipe: BenefitRecipe, table: Table, rows: NDArray[np.int64], basis: Basis) -> int:
+    """The arm that does best if all are given it: a plain mean would tell who was given it, too."""
+    data = recipe.data
+    trial = as_trial(table, rows, basis, len(data.arms), randomised=data.randomised)
+    return int(doubly_robust(trial, recipe.folds, recipe.seed).mean(axis=0).argmax())
 
 
 def _use(recipe: BenefitRecipe, table: Table, arms: tuple[SpecArm, ...]) -> DataUse:

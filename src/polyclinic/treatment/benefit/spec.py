@@ -18,6 +18,7 @@ class SpecArm(Frozen):
 class BenefitSpec(Frozen):
     """best: the place of the arm that did best on average in training. randomised: as in the data.
 
+    limits: the least and the most that the outcome can be, where there are such.
     knowledge: the version of the safety knowledge at training.
     """
 
@@ -25,6 +26,7 @@ class BenefitSpec(Frozen):
     covariates: tuple[Covariate, ...]
     what: str
     unit: str
+    limits: tuple[float, float] | None = None
     coverage: Fraction
     learner: str
     best: int

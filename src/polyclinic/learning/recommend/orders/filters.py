@@ -112,18 +112,18 @@ def load_filter(name: str, arrays: Mapping[str, NDArray[np.generic]]) -> Filter:
     Raises `IntegrityError` where they are not those of such a filter.
     """
     try:
+        stored = {key: np.asarray(array, np.float32) for key, array in arrays.items()}
+        if not all(np.isfinite(array).all() for array in stored.values()):
+            raise IntegrityError("The filter holds what is no number.")
         if name == "item_knn":
-            alike = np.asarray(arrays["alike"], np.float32)
-            if alike.ndim != 2 or alike.shape[0] != alike.shape[1]:
-                raise IntegrityError("The items' likeness is no square.")
-            return ItemNeighbours(alike)
-        factors = np.asarray(arrays["factors"], np.float32)
-        settings = np.asarray(arrays["settings"], np.float64).tolist()
+            alike = stored["alike"]
+            return ItemNeighbours(alike.reshape(len(alike), len(alike)))
+        factors, settings = stored["factors"], np.asarray(arrays["settings"], np.float64).tolist()
+        items, _ = factors.shape
         if name == "als":
-            return LeastSquares(factors, *settings)
-        biases = np.asarray(arrays["biases"], np.float32)
-        if len(biases) != len(factors):
-            raise IntegrityError("The items' biases are not as many as their factors.")
-        return PairwiseRanking(factors, biases, *settings)
-    except KeyError as missing:
-        raise IntegrityError(f"The filter's array {missing} is missing.") from None
+            regularisation, confidence = settings
+            return LeastSquares(factors, regularisation, confidence)
+        (regularisation,) = settings
+        return PairwiseRanking(factors, stored["biases"].reshape(items), regularisation)
+    except (KeyError, ValueError) as error:
+        raise IntegrityError(f"The arrays are not those of {name}: {error}.") from None

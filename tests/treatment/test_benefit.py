@@ -8,6 +8,7 @@ import pytest
 
 from polyclinic.core.errors import InvalidInput
 from polyclinic.learning.effect.features import fit_basis
+from polyclinic.registry.card import model_card
 from polyclinic.registry.store import Registry, open_registry
 from polyclinic.registry.version import ModelVersion
 from polyclinic.treatment.answer import Recommendation
@@ -19,6 +20,8 @@ from polyclinic.treatment.benefit.table import Table
 from polyclinic.treatment.benefit.train import train
 from polyclinic.treatment.case import parse_case
 from polyclinic.treatment.rules import Rules
+from polyclinic.treatment.safety import load_knowledge
+from polyclinic.treatment.safety.knowledge import COLUMNS
 
 
 class Silent:
@@ -167,6 +170,24 @@ def test_the_best_arm_for_all_is_not_the_one_that_healthier_patients_were_given(
     version = run(recipe(data=data, name="chosen"), path, tmp_path, registry, Silent(), rules)
     spec = BenefitRecommender.load(registry, version, rules).spec
     assert spec.arms[spec.best].coding.display == "amlodipine"
+
+
+def test_a_rule_that_is_edited_shows_in_the_card(
+    tmp_path: Path, table: Path, registry: Registry, version: ModelVersion, rules: Rules
+) -> None:
+    header = ",".join(COLUMNS["age"])
+    (tmp_path / "age.csv").write_text(
+        f"{header}\nown,drug:amlodipine,90,,warning,A site's own,Watch,https://site\n"
+    )
+    edited = Rules(rules.formulary, load_knowledge(rules.formulary, tmp_path))
+    assert edited.version != rules.version
+    told = version.manifest.validation.notes
+    assert f"Safety knowledge {rules.version}." in told
+    elsewhere = tmp_path / "elsewhere.csv"
+    elsewhere.write_text("".join(table.read_text().splitlines(keepends=True)[:400]))
+    evaluate_file(registry, version, elsewhere, "a tester", edited)
+    card = model_card(version, registry.evaluations(version), ()).markdown()
+    assert f"Safety knowledge {edited.version}." in card
 
 
 def test_what_was_not_told_counts_as_the_median_and_is_said(

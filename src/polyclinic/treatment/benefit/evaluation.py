@@ -88,6 +88,7 @@ def evaluate(
             "by the central limit theorem. A calibration slope of 1 is right; near 0 the model "
             "tells nobody apart.",
             _verdict(worth.over[best], names[best]),
+            f"Safety knowledge {recommender.knowledge}.",
             *(() if data.randomised else (OBSERVED,)),
             *notes,
         ),

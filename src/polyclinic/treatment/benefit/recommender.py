@@ -54,6 +54,11 @@ class BenefitRecommender:
         self._familiarity = familiarity
         self._rules = rules
 
+    @property
+    def knowledge(self) -> str:
+        """The version of the safety knowledge in use."""
+        return self._rules.version
+
     @classmethod
     def load(cls, registry: Registry, version: ModelVersion, rules: Rules) -> "BenefitRecommender":
         """The model of a registered version (`load_version`)."""

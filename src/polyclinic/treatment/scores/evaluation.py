@@ -157,6 +157,7 @@ def evaluate(
             f"Scores from {spec.low:g} to {spec.high:g}: {spec.what}. Of each patient half of the "
             f"scores are known and the others foretold; “{COLD}” is the cold start. Coverage is "
             f"of intervals that promise {spec.coverage:.0%}.",
+            f"Safety knowledge {recommender.knowledge}.",
             *((SIMULATED,) if spec.simulated else ()),
             *notes,
         ),

@@ -43,6 +43,11 @@ class ScoresRecommender:
         self._rules = rules
         self._place = {each.drug: place for place, each in enumerate(spec.treatments)}
 
+    @property
+    def knowledge(self) -> str:
+        """The version of the safety knowledge in use."""
+        return self._rules.version
+
     @classmethod
     def load(cls, registry: Registry, version: ModelVersion, rules: Rules) -> "ScoresRecommender":
         """The model of a registered version (`load_version`)."""

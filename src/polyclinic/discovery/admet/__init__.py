@@ -1,0 +1,1 @@
+"""Absorption, distribution, metabolism, excretion and toxicity: 41 endpoints by ten networks."""

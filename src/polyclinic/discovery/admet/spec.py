@@ -1,0 +1,33 @@
+"""What a model version of kind `discovery.admet` says of itself, besides its weights."""
+
+from pydantic import Field
+
+from polyclinic.core.frozen import Frozen
+
+KIND = "discovery.admet"
+NETWORKS_FILE = "networks.safetensors"
+APPROVED_FILE = "approved.safetensors"
+NOTICE_FILE = "notice.txt"
+
+
+class AdmetSpec(Frozen):
+    """How the networks are put together.
+
+    families: by name, in order, the endpoints that its networks tell. size: networks a family.
+    depth: of message passing. alpha: a molecule whose familiarity is at or below is unfamiliar.
+    approved: what the percentiles are of, in words; drugs: how many. agreement: the greatest
+    difference from the original's answers on the molecules that the conversion was checked with.
+    """
+
+    families: dict[str, tuple[str, ...]]
+    size: int = Field(ge=2)
+    depth: int = Field(ge=1)
+    alpha: float = Field(gt=0, lt=1)
+    approved: str
+    drugs: int
+    agreement: float
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All endpoints, in order."""
+        return tuple(name for told in self.families.values() for name in told)

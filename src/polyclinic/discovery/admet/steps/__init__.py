@@ -1,0 +1,1 @@
+"""From the published package to a model version: read, converted, checked, registered."""

@@ -1,0 +1,38 @@
+"""The approved drugs that a model is compared with, from ChEMBL's list."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rdkit import Chem
+from rdkit.Chem.MolStandardize import rdMolStandardize
+from rdkit.rdBase import BlockLogs
+
+from polyclinic.core.errors import InvalidInput
+
+
+def read_drugs(path: Path) -> list[Chem.Mol]:
+    """The drugs of a Parquet file with a column `smiles`: without salts, uncharged, each once.
+
+    Raises `InvalidInput` where there is no such column.
+    """
+    import polars as pl
+
+    table = pl.read_parquet(path)
+    if "smiles" not in table.columns:
+        raise InvalidInput("The list of drugs has no column smiles.", where=str(path))
+    uncharger = rdMolStandardize.Uncharger()
+    found = {}
+    with BlockLogs():
+        for smiles in table["smiles"].drop_nulls():
+            mol = Chem.MolFromSmiles(smiles)
+            if mol is not None and mol.GetNumAtoms():
+                parent = uncharger.uncharge(rdMolStandardize.FragmentParent(mol))
+                found.setdefault(Chem.MolToSmiles(parent), None)
+        return [Chem.MolFromSmiles(smiles) for smiles in sorted(found)]
+
+
+def halves(number: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of one half and of the other, by chance."""
+    order = np.random.default_rng(seed).permutation(number)
+    return order[: number // 2], order[number // 2 :]

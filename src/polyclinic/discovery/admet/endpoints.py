@@ -19,9 +19,9 @@ _SYSTEM = "https://tdcommons.ai"
 class Endpoint:
     """One property of a molecule.
 
-    name: that of the data set in the Therapeutics Data Commons (Huang et al. 2021), which
-    `source` leads to. group: absorption, distribution, metabolism, excretion or toxicity. unit: of the
-    value; of a classification it is the probability of what `means` says. species: in which it was
+    name: that of the data set in the Therapeutics Data Commons (Huang et al. 2021), which `source`
+    leads to. group: absorption, distribution, metabolism, excretion or toxicity. unit: that of the
+    value; of a classification, the probability of what `means` says. species: in which it was
     measured, empty where in none. low, high: what is physically possible, infinite where there is
     no bound. compounds: how many were measured. figure, tested: the networks' own figure on
     held-out compounds, AUROC or R2, and `second` AUPRC or mean absolute error (in `unit`), as the

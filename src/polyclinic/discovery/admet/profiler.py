@@ -53,7 +53,7 @@ class Profiles:
     @property
     def bounded(self) -> NDArray[np.bool_]:
         """Where the networks told what is not physically possible (m, t)."""
-        return (self.values != self.told) & ~np.isnan(self.told)
+        return np.asarray((self.values != self.told) & ~np.isnan(self.told))
 
 
 class AdmetProfiler:
@@ -67,7 +67,7 @@ class AdmetProfiler:
         table: NDArray[np.float32],
         usual: FamiliarityModel,
     ) -> None:
-        """Put the parts together. Raises `IntegrityError` for an endpoint that is not known here."""
+        """Put the parts together. Raises `IntegrityError` where they do not fit."""
         self.identity = identity
         self.spec = spec
         self._ensemble = ensemble

@@ -1,4 +1,4 @@
-"""The recipe of an ADMET model: which published networks to convert, and the drugs to compare with."""
+"""The recipe of an ADMET model: the published networks to convert, the drugs to compare with."""
 
 from typing import Literal
 
@@ -13,7 +13,7 @@ class AdmetRecipe(Frozen):
     """Step by step: `networks` and `approved` are what prepare fetches, by digest; build reads.
 
     networks: by family, in the order of its networks, checkpoints inside a wheel, and the notice
-    that goes with them. approved: the list of approved drugs, a Parquet file with a column `smiles`.
+    that goes with them. approved: the approved drugs, a Parquet file with a column `smiles`.
     tolerance: the greatest difference from the original's own answers, above which evaluate refuses
     the conversion. seed: which drugs are held out for familiarity. alpha: at or below it a molecule
     is unfamiliar.

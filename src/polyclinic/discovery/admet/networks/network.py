@@ -7,6 +7,7 @@ J. Chem. Inf. Model. 59(8), equations 1 to 8; Heid et al. 2024, 64(1).
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +44,7 @@ class Network:
     @classmethod
     def of(cls, arrays: Mapping[str, NDArray[np.generic]], *, logistic: bool) -> "Network":
         """The network of stored arrays. Raises `IntegrityError` where they do not fit together."""
-        given = {
+        given: dict[str, Any] = {
             each.name: np.ascontiguousarray(arrays[each.name], np.float32)
             for each in fields(cls)
             if each.name not in {"logistic", "norm"}
@@ -83,7 +84,7 @@ class Network:
             atoms = part.atoms @ arriving
             np.maximum(atoms, 0, out=atoms)
             molecules.append(part.molecules @ atoms)
-        return np.concatenate(molecules) / np.float32(self.norm)
+        return np.asarray(np.concatenate(molecules) / np.float32(self.norm), np.float32)
 
     def tell(self, molecules: Floats) -> Floats:
         """The endpoints (M, t) of represented molecules (M, d)."""

@@ -34,7 +34,7 @@ class Inert(dict[Any, Any]):
 
 
 def read_checkpoint(content: bytes) -> dict[str, Any]:
-    """The checkpoint's dictionary, tensors as arrays. Raises `IntegrityError` where it is not one."""
+    """The checkpoint's dictionary, tensors as arrays. Raises `IntegrityError` for another file."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             found = _Reader(archive).load()

@@ -22,13 +22,13 @@ def read_drugs(path: Path) -> list[Chem.Mol]:
     if "smiles" not in table.columns:
         raise InvalidInput("The list of drugs has no column smiles.", where=str(path))
     uncharger = rdMolStandardize.Uncharger()
-    found = {}
+    found: dict[str, None] = {}
     with BlockLogs():
         for smiles in table["smiles"].drop_nulls():
             mol = Chem.MolFromSmiles(smiles)
             if mol is not None and mol.GetNumAtoms():
                 parent = uncharger.uncharge(rdMolStandardize.FragmentParent(mol))
-                found.setdefault(Chem.MolToSmiles(parent), None)
+                found[Chem.MolToSmiles(parent)] = None
         return [Chem.MolFromSmiles(smiles) for smiles in sorted(found)]
 
 

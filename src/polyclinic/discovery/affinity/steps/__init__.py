@@ -1,0 +1,1 @@
+"""The five steps: prepare, build, train, evaluate, serve."""

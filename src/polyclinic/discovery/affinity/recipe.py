@@ -84,7 +84,7 @@ class NetworkSettings(Frozen):
     width: int = Field(default=128, ge=8)
     dropout: float = Field(default=0.1, ge=0.0, lt=1.0)
     train: TrainSettings = TrainSettings(
-        epochs=40, batch_size=1024, learning_rate=3e-3, schedule="one-cycle", averaging=0.99
+        epochs=30, batch_size=1024, learning_rate=3e-3, schedule="one-cycle", averaging=0.99
     )
 
 
@@ -93,7 +93,8 @@ class AffinityRecipe(Frozen):
 
     `stacked` is the kernel and trees, of the settings `correction`, that learn what it is off by.
 
-    coverage: of the intervals. familiarity: a pair whose p-value is not higher is unfamiliar.
+    coverage: of the intervals. familiarity: a pair whose p-value is not higher is unfamiliar; of
+    few drugs or proteins the lowest p-value that there can be takes its place.
     tune: searches a space such as `kernel.noise` before training.
     """
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,9 @@ GROUPS = ("LVIM", "C", "A", "G", "ST", "P", "FYW", "EDNQ", "KR", "H")
 #: Which of some residues in a row count; four of them do, so that a mutation spoils few.
 MASKS = ((0, 1, 2, 3), (0, 1, 3, 4), (0, 1, 2, 4), (0, 2, 3, 4), (0, 1, 3, 5), (0, 2, 4, 5))
 WORDS = len(MASKS) * len(GROUPS) ** 4
+
+#: Of more proteins at a time than these few, rows are multiplied whole, so many at once.
+FEW, CHUNK = 8, 256
 
 _RESIDUE = np.full(256, len(RESIDUES), np.uint8)
 _GROUP = np.full(256, 255, np.uint8)
@@ -121,16 +125,39 @@ class Words:
     def similarity(self, others: "Words") -> Floats:
         """How alike each of these (n) is to each of the others (m): cosines (n, m), from 0 to 1."""
         found = np.zeros((len(self.starts) - 1, len(others.starts) - 1))
-        own = np.zeros(WORDS, np.float32)
-        filled = others.starts[:-1] < others.starts[1:]
-        begins = others.starts[:-1][filled]
+        if len(found) > FEW:
+            for start in range(0, len(found), CHUNK):
+                own = self._dense(start)
+                for place in range(0, found.shape[1], CHUNK):
+                    theirs = others._dense(place)
+                    found[start : start + CHUNK, place : place + CHUNK] = own @ theirs.T
+            return np.clip(found, 0.0, 1.0)
+        begins, rows, weights = others.by_word
         for row, (start, end) in enumerate(zip(self.starts[:-1], self.starts[1:], strict=True)):
-            own[:] = 0.0
-            own[self.words[start:end]] = self.weights[start:end]
-            if len(begins):
-                shared = others.weights * own[others.words]
-                found[row, filled] = np.add.reduceat(shared, begins, dtype=np.float64)
+            words = self.words[start:end]
+            counts = begins[words + 1] - begins[words]
+            # The places of all that the others have of these words, one word after another.
+            ends = np.cumsum(counts)
+            places = np.arange(counts.sum()) + np.repeat(begins[words] - ends + counts, counts)
+            shared = np.repeat(self.weights[start:end], counts) * weights[places]
+            found[row] = np.bincount(rows[places], shared, found.shape[1])
         return np.clip(found, 0.0, 1.0)
+
+    def _dense(self, start: int) -> Singles:
+        """Some rows as they are without sparseness (`CHUNK`, `WORDS`)."""
+        ends = self.starts[start : start + CHUNK + 1]
+        found = np.zeros((len(ends) - 1, WORDS), np.float32)
+        row = np.repeat(np.arange(len(found)), np.diff(ends))
+        found[row, self.words[ends[0] : ends[-1]]] = self.weights[ends[0] : ends[-1]]
+        return found
+
+    @cached_property
+    def by_word(self) -> tuple[NDArray[np.int64], NDArray[np.int64], Singles]:
+        """Where each word begins (`WORDS` + 1,), and of each word the rows and their weights."""
+        row = np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
+        order = np.argsort(self.words, kind="stable")
+        begins = np.cumsum([0, *np.bincount(self.words, minlength=WORDS)])
+        return begins, row[order], self.weights[order]
 
 
 def _words(sequence: str) -> tuple[NDArray[np.int32], Singles]:

@@ -82,7 +82,7 @@ def run(
         known,
         candidates,
         held,
-        unfamiliar=share(usual <= recipe.familiarity),
+        unfamiliar=share(usual <= spec.familiarity_alpha),
         digest=pairs.digest,
         notes=(why, *pairs.notes),
     )
@@ -133,7 +133,8 @@ def _spec(
             for kind, each in held.items()
             if len(each.rows) >= FEWEST
         },
-        familiarity_alpha=recipe.familiarity,
+        # Of few drugs or proteins no p-value is lower than this, that of one unlike any of them.
+        familiarity_alpha=max(recipe.familiarity, 2.0 / (1 + min(known.counts.shape))),
     )
 
 

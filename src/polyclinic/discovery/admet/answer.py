@@ -28,8 +28,9 @@ class EndpointAnswer(Frozen):
 class AdmetAnswer(Frozen):
     """All endpoints of a molecule, in the model's order.
 
-    Where the molecule is unlike the drugs that the model knows, `abstained` says so, and the values
-    are to be read as unreliable.
+    familiarity: how usual the molecule looks to the networks among approved drugs, for what they
+    were trained on is not at hand. Where it is not, `abstained` says so, and the values are to be
+    read as unreliable.
     """
 
     endpoints: tuple[EndpointAnswer, ...]

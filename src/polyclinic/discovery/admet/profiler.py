@@ -30,7 +30,7 @@ from polyclinic.registry.version import ModelVersion
 
 Floats = NDArray[np.float64]
 
-UNFAMILIAR = "The molecule is unlike the approved drugs: the networks were not made for such."
+UNFAMILIAR = "To the networks the molecule looks unlike approved drugs: its values may be far off."
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ class Told:
     """What the networks say of m molecules.
 
     mean: of the family's networks (m, t), without bounds. spread: their standard deviation (m, t).
-    seen: how the molecules look to one network, for familiarity (m, d + 1): the mean over atoms of
-    its representation, and the logarithm of the number of atoms.
+    seen: how the molecules look to the first network of each family, for familiarity: their
+    representations side by side (m, d of all families).
     """
 
     mean: Floats
@@ -76,7 +76,7 @@ class Ensemble:
 
     def tell(self, mols: Sequence[Mol]) -> Told:
         """What all networks say of molecules, each with an atom; rows in the same order."""
-        width = len(self.families[-1][0].atom_bias) + 1
+        width = sum(len(family[0].atom_bias) for family in self.families)
         told = [Told(*(np.zeros((0, n), np.float32) for n in (self.endpoints,) * 2 + (width,)))]
         told += [self._tell(mols[low : low + BATCH]) for low in range(0, len(mols), BATCH)]
         return Told(
@@ -88,14 +88,11 @@ class Ensemble:
     def _tell(self, mols: Sequence[Mol]) -> Told:
         graphs = featurise(mols)
         classes = classify(graphs, self.depth)
-        means, spreads, molecules = [], [], []
+        means, spreads, seen = [], [], []
         for family in self.families:
             molecules = [network.represent(graphs, classes) for network in family]
             answers = [network.tell(each) for network, each in zip(family, molecules, strict=True)]
             means.append(np.mean(answers, axis=0))
             spreads.append(np.std(answers, axis=0, ddof=1))
-        # Of the last family, of regressions, the first network.
-        atoms = np.diff(graphs.first)[:, None].astype(np.float32)
-        added_up = molecules[0] * np.float32(self.families[-1][0].norm)
-        seen = np.hstack((added_up / atoms, np.log(atoms)))
-        return Told(np.hstack(means), np.hstack(spreads), seen)
+            seen.append(molecules[0])
+        return Told(np.hstack(means), np.hstack(spreads), np.hstack(seen))

@@ -90,7 +90,10 @@ class Network:
         """The endpoints (M, t) of represented molecules (M, d)."""
         hidden = np.maximum(molecules @ self.hidden + self.hidden_bias, 0)
         told = (hidden @ self.out + self.out_bias) * self.scale + self.shift
-        return np.asarray(1 / (1 + np.exp(-told)) if self.logistic else told, np.float32)
+        if self.logistic:
+            with np.errstate(over="ignore"):
+                told = 1 / (1 + np.exp(-told))
+        return np.asarray(told, np.float32)
 
 
 def _stacked(message: Floats, weights: Floats, below: Floats) -> Floats:

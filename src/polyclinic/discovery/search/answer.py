@@ -6,17 +6,12 @@ from pydantic import Field
 
 from polyclinic.core.frozen import Frozen
 from polyclinic.core.prediction import Fraction
+from polyclinic.discovery.molecules.record import Cell
 
 #: So many queries are answered together.
 MOST_QUERIES = 256
 #: So many hits of one query are told.
 MOST_HITS = 10_000
-#: A SMILES or SMARTS of more characters is refused unread.
-LONGEST_QUERY = 2_000
-
-#: A value of a column that came along.
-Value = str | int | float | bool | None
-Query = Annotated[str, Field(min_length=1, max_length=LONGEST_QUERY)]
 
 
 class SearchRequest(Frozen):
@@ -30,7 +25,7 @@ class SearchRequest(Frozen):
 
     library: str = Field(min_length=1, max_length=64)
     kind: Literal["similar", "substructure"]
-    queries: Annotated[tuple[Query, ...], Field(min_length=1, max_length=MOST_QUERIES)]
+    queries: Annotated[tuple[str, ...], Field(min_length=1, max_length=MOST_QUERIES)]
     k: int = Field(default=100, ge=1, le=MOST_HITS)
     least: Fraction = 0.0
     columns: tuple[str, ...] = ()
@@ -47,11 +42,11 @@ class Hit(Frozen):
     smiles: str
     name: str
     similarity: Fraction | None = None
-    properties: dict[str, Value] = Field(default_factory=dict)
+    properties: dict[str, Cell] = Field(default_factory=dict)
 
 
 class Found(Frozen):
-    """The answer to one query.
+    """The answer to one query; `query` is how it begins.
 
     `problem` says why a query failed; the others of its request are answered all the same.
     `searched` is how many of the library's molecules the answer speaks for: fewer than all where

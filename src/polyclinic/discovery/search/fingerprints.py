@@ -13,9 +13,8 @@ is the most that there can be.
 """
 
 import heapq
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,19 +39,13 @@ def morgan_words(molecules: Iterable[Chem.Mol], radius: int = RADIUS, bits: int 
     Source: Rogers and Hahn 2010, doi:10.1021/ci100050t, as RDKit's `MorganGenerator` makes them.
     """
     generator = rdFingerprintGenerator.GetMorganGenerator(radius=radius, fpSize=bits)
-    return _words(generator.GetFingerprint(molecule) for molecule in molecules)
+    return _words((generator.GetFingerprint(molecule) for molecule in molecules), bits)
 
 
 def pattern_words(molecules: Iterable[Chem.Mol]) -> Words:
     """RDKit's pattern fingerprints (n, PATTERN_BITS / 64): a motif's bits are its holders', too."""
-    return _words(Chem.PatternFingerprint(molecule, PATTERN_BITS) for molecule in molecules)
-
-
-def words_of(binaries: Sequence[bytes], radius: int, bits: int) -> tuple[Words, Words]:
-    """Morgan and pattern fingerprints of molecules that are RDKit's bytes."""
-    read: Callable[[bytes], Chem.Mol] = cast("Any", Chem.Mol)
-    molecules = [read(binary) for binary in binaries]
-    return morgan_words(molecules, radius, bits), pattern_words(molecules)
+    prints = (Chem.PatternFingerprint(molecule, PATTERN_BITS) for molecule in molecules)
+    return _words(prints, PATTERN_BITS)
 
 
 def table(words: Words, first: int = 0) -> Words:
@@ -125,9 +118,9 @@ def _ones(many: Words) -> Words:
     return np.where(many >= MOST_SURPLUS, ~np.uint64(0), ones)
 
 
-def _words(fingerprints: Iterable[ExplicitBitVect]) -> Words:
-    texts = [BitVectToBinaryText(fingerprint) for fingerprint in fingerprints]
-    return np.frombuffer(b"".join(texts), "<u8").reshape(len(texts), -1)
+def _words(fingerprints: Iterable[ExplicitBitVect], bits: int) -> Words:
+    text = b"".join(BitVectToBinaryText(fingerprint) for fingerprint in fingerprints)
+    return np.frombuffer(text, "<u8").reshape(-1, bits // 64)
 
 
 def _bytes(words: Words) -> NDArray[np.uint8]:

@@ -27,11 +27,13 @@ _ALONE_S = 2.0
 _CHUNK_S = 0.05
 
 
-def serve(patterns: Path, binaries: Path, offsets: Path, connection: Connection) -> None:
+def serve(
+    patterns: Path, binaries: Path, offsets: Path, threads: int, connection: Connection
+) -> None:
     """What the process does: one search after the other, until the other end is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     quiet = BlockLogs()
-    library = _Library(patterns, binaries, offsets)
+    library = _Library(patterns, binaries, offsets, threads)
     connection.send("ready")
     while True:
         try:
@@ -49,7 +51,8 @@ def serve(patterns: Path, binaries: Path, offsets: Path, connection: Connection)
 class _Library:
     """A library's molecules and pattern fingerprints, mapped from their files."""
 
-    def __init__(self, patterns: Path, binaries: Path, offsets: Path) -> None:
+    def __init__(self, patterns: Path, binaries: Path, offsets: Path, threads: int) -> None:
+        self._threads = threads
         self._patterns: Words = np.asarray(np.load(patterns, mmap_mode="r"))
         self._counts = np.array(self._patterns[:, -1])
         self._binaries = np.asarray(np.memmap(binaries, np.uint8, "r"))
@@ -94,5 +97,7 @@ class _Library:
         for begin, end in zip(self._offsets[rows], self._offsets[rows + 1], strict=True):
             holder.AddBinary(self._binaries[begin:end].tobytes())
         library = rdSubstructLibrary.SubstructLibrary(holder)
-        found: Sequence[int] = library.GetMatches(query, numThreads=1, maxResults=k)
-        return rows[np.sort(np.asarray(found, np.int64))]
+        # Several threads find some k, not the first.
+        most = k if self._threads == 1 else len(rows)
+        found: Sequence[int] = library.GetMatches(query, numThreads=self._threads, maxResults=most)
+        return rows[np.sort(np.asarray(found, np.int64))[:k]]

@@ -22,10 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polyclinic.core.errors import InputTooLarge, InvalidInput, Unavailable
-from polyclinic.discovery.search.answer import LONGEST_QUERY
 from polyclinic.discovery.search.manifest import BINARIES, OFFSETS, PATTERN
 from polyclinic.discovery.search.matching import serve
 
+#: A SMARTS of more characters is refused unread.
+LONGEST = 2_000
 #: How deep `$(...)` may stand in one another.
 DEEPEST = 8
 #: How much longer a process may take to tell that its time is over.
@@ -47,11 +48,14 @@ class Holders:
 
 
 class Motifs:
-    """Searches of the library in `folder`, as many at a time as there are `processes`."""
+    """Searches of the library in `folder`, as many at a time as there are `processes`.
 
-    def __init__(self, folder: Path, processes: int = 1) -> None:
+    threads: how many each has.
+    """
+
+    def __init__(self, folder: Path, processes: int = 1, threads: int = 1) -> None:
         self._seekers: SimpleQueue[_Seeker] = SimpleQueue()
-        self._all = [_Seeker(folder) for _ in range(processes)]
+        self._all = [_Seeker(folder, threads) for _ in range(processes)]
         for seeker in self._all:
             self._seekers.put(seeker)
 
@@ -75,9 +79,9 @@ class Motifs:
 
 def check_motif(motif: str) -> None:
     """Raise unless a SMARTS is short and not nested deeply, before anything parses it."""
-    if len(motif) > LONGEST_QUERY:
+    if len(motif) > LONGEST:
         raise InputTooLarge(
-            f"The SMARTS has {len(motif)} characters", remedy=f"At most {LONGEST_QUERY} are read."
+            f"The SMARTS has {len(motif)} characters", remedy=f"At most {LONGEST} are read."
         )
     depth = deepest = 0
     nested: list[bool] = []
@@ -99,6 +103,7 @@ class _Seeker:
     """One process, started when it is first needed."""
 
     folder: Path
+    threads: int
     process: SpawnProcess | None = None
     connection: Connection | None = None
     ready: bool = False
@@ -136,7 +141,9 @@ class _Seeker:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         files = [self.folder / name for name in (PATTERN, BINARIES, OFFSETS)]
-        self.process = context.Process(target=serve, args=(*files, theirs), daemon=True)
+        self.process = context.Process(
+            target=serve, args=(*files, self.threads, theirs), daemon=True
+        )
         self.process.start()
         theirs.close()
         self.ready = False

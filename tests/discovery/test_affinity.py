@@ -54,7 +54,7 @@ class Silent:
 
 
 def molecules() -> list[str]:
-    return [read_drug(tail + core) for core in CORES for tail in TAILS]
+    return [read_drug(tail + core).smiles for core in CORES for tail in TAILS]
 
 
 def proteins(families: int = 4, each: int = 6, seed: int = 0) -> list[str]:
@@ -472,6 +472,16 @@ def test_new_pairs_are_harder_and_their_intervals_wider(trained: ModelVersion) -
     intervals = trained.manifest.spec["intervals"]
     reach = {kind: np.mean(each["sizes"]) * each["reach"] for kind, each in intervals.items()}
     assert reach["both"] > reach["neither"]
+
+
+def test_salts_are_taken_away_and_told(predictor: AffinityPredictor) -> None:
+    drugs, targets, _ = binding()
+    plain, salt = predictor.predict(
+        [PairText(smiles=each, sequence=targets[0]) for each in (drugs[1], f"{drugs[1]}.Cl")]
+    )
+    assert answered(salt).affinity == answered(plain).affinity
+    assert answered(salt).new == "neither"
+    assert any("Cl" in warning for warning in answered(salt).warnings)
 
 
 def test_a_measured_pair_is_answered_near_its_measurement(predictor: AffinityPredictor) -> None:

@@ -7,15 +7,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rdkit import Chem, DataStructs, rdBase
+from rdkit import Chem, DataStructs
 from rdkit.Chem import Descriptors, rdFingerprintGenerator
 
-from polyclinic.core.errors import InputTooLarge, InvalidInput
+from polyclinic.core.errors import InvalidInput
+from polyclinic.discovery.molecules.limits import check_size
+from polyclinic.discovery.molecules.molecule import Molecule
+from polyclinic.discovery.molecules.parse import parse
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 
-LONGEST_TEXT, MOST_ATOMS = 2_000, 250
+#: Paths of larger ones take long to count.
+MOST_ATOMS = 250
 #: Folded counts of circular substructures beside the descriptors.
 FOLDED = 256
 
@@ -39,36 +43,18 @@ _DESCRIPTORS: tuple[Callable[[Chem.Mol], float], ...] = tuple(
 FEATURES = len(_DESCRIPTORS) + FOLDED
 
 
-def read_drug(text: str, where: str = "smiles") -> str:
-    """The canonical SMILES of a molecule.
+def read_drug(text: str, where: str = "smiles") -> Molecule:
+    """The molecule, without salts, neutral, of canonical SMILES.
 
     Raises `InvalidInput` where the text is no molecule, `InputTooLarge` where it is too long, or
     has more than 250 atoms, at once: no costly step comes before the limits.
     """
-    smiles = text.strip()
-    if not smiles:
-        raise InvalidInput("There is no SMILES.", where=where)
-    if len(smiles) > LONGEST_TEXT:
-        raise InputTooLarge(
-            f"The SMILES has {len(smiles):,} letters; at most {LONGEST_TEXT:,} are read.",
-            where=where,
-            remedy="Send one small molecule.",
-        )
-    with rdBase.BlockLogs():
-        mol = Chem.MolFromSmiles(smiles)
-    if mol is None or not mol.GetNumAtoms():
-        raise InvalidInput(
-            f"{smiles[:80]!r} is no SMILES that can be read.",
-            where=where,
-            remedy="Look for a bracket or a ring that is not closed, or an impossible valence.",
-        )
-    if mol.GetNumAtoms() > MOST_ATOMS:
-        raise InputTooLarge(
-            f"The molecule has {mol.GetNumAtoms()} atoms; at most {MOST_ATOMS} are read.",
-            where=where,
-            remedy="Send one small molecule.",
-        )
-    return str(Chem.MolToSmiles(mol))
+    try:
+        molecule = parse(text)
+        check_size("atoms", molecule.mol.GetNumAtoms(), MOST_ATOMS)
+    except InvalidInput as error:
+        raise type(error)(error.detail, where=where, remedy=error.remedy) from None
+    return molecule
 
 
 @dataclass(frozen=True)

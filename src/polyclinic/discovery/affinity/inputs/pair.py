@@ -31,6 +31,9 @@ def read_pair(sent: PairText, where: str = "") -> Pair:
     """The pair, read; raises `InvalidInput` naming the field after `where`, a JSON pointer."""
     drug = read_drug(sent.smiles, f"{where}/smiles")
     protein = read_protein(sent.sequence, f"{where}/sequence")
-    unknown = sum(protein.count(letter) for letter in AMBIGUOUS)
-    warnings = (f"{unknown} residues are not known, and were not read.",) if unknown else ()
-    return Pair(drug, protein, sha256(sent.model_dump_json().encode()), warnings)
+    warnings = [f"Taken away from the drug: {each}." for each in drug.removed]
+    warnings += [f"The drug was standardised: {each}." for each in drug.changed]
+    if unknown := sum(protein.count(letter) for letter in AMBIGUOUS):
+        warnings.append(f"{unknown} residues are not known, and were not read.")
+    digest = sha256(sent.model_dump_json().encode())
+    return Pair(drug.smiles, protein, digest, tuple(warnings))

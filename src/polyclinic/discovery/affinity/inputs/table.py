@@ -135,7 +135,7 @@ def _of_table(path: Path, data: AffinityData) -> Pairs:
             )
     values = frame[data.affinity].cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy()
     affinity = in_pkd(np.array(values, np.float64), data.unit)
-    drugs, proteins = _Seen(read_drug), _Seen(read_protein)
+    drugs, proteins = _Seen(lambda text: read_drug(text).smiles), _Seen(read_protein)
     kept: list[tuple[int, int, float]] = []
     wrong: list[str] = []
     texts = zip(
@@ -195,7 +195,7 @@ def _of_folder(path: Path) -> Pairs:
     fold = np.full(affinity.size, TEST - 1, np.int64)
     for number, places in [*enumerate(training), (TEST, test)]:
         fold[np.array(places, np.int64)] = number
-    drugs, proteins = _Seen(read_drug), _Seen(read_protein)
+    drugs, proteins = _Seen(lambda text: read_drug(text).smiles), _Seen(read_protein)
     rows = [drugs.place(str(text)) for text in ligands.values()]
     columns = [proteins.place(str(text)) for text in sequences.values()]
     kept, folds, wrong = [], [], []

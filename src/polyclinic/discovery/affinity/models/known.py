@@ -1,6 +1,6 @@
 """What is known and what is asked, in numbers, as every model of affinity sees it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -182,21 +182,28 @@ class Asked:
 
 def ask(known: Known, pairs: Sequence[tuple[str, str]]) -> Asked:
     """Pairs of canonical SMILES and sequence, as `read_drug` and `read_protein` give them."""
-    smiles = list(dict.fromkeys(drug for drug, _ in pairs))
-    sequences = list(dict.fromkeys(protein for _, protein in pairs))
-    library = Library(smiles, sequences)
+    smiles = _numbered(drug for drug, _ in pairs)
+    sequences = _numbered(protein for _, protein in pairs)
+    library = Library(tuple(smiles), tuple(sequences))
     own = known.library
-    drugs = {each: place for place, each in enumerate(own.smiles)}
-    proteins = {each: place for place, each in enumerate(own.sequences)}
+    drugs, proteins = _numbered(own.smiles), _numbered(own.sequences)
     return Asked(
         library,
-        np.array([smiles.index(drug) for drug, _ in pairs], np.int64),
-        np.array([sequences.index(protein) for _, protein in pairs], np.int64),
+        np.array([smiles[drug] for drug, _ in pairs], np.int64),
+        np.array([sequences[protein] for _, protein in pairs], np.int64),
         library.fingerprints.similarity(own.fingerprints),
         library.words.similarity(own.words),
         np.array([drugs.get(each, -1) for each in smiles], np.int64),
         np.array([proteins.get(each, -1) for each in sequences], np.int64),
     )
+
+
+def _numbered(texts: Iterable[str]) -> dict[str, int]:
+    """Each text once, and its place."""
+    found: dict[str, int] = {}
+    for text in texts:
+        found.setdefault(text, len(found))
+    return found
 
 
 def _places(wanted: Rows, among: Rows) -> Rows:

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from rdkit import Chem
-from scipy.stats import percentileofscore
+from scipy.stats import percentileofscore, spearmanr
 
 from polyclinic.core.errors import IntegrityError, InvalidInput, PolyclinicError, Unavailable
 from polyclinic.core.settings import Settings
@@ -38,6 +38,7 @@ from polyclinic.discovery.admet.steps.checkpoint import read_checkpoint
 from polyclinic.discovery.admet.steps.convert import convert
 from polyclinic.discovery.admet.steps.reference import reference
 from polyclinic.discovery.admet.steps.run import run
+from polyclinic.discovery.molecules import Molecule, parse
 from polyclinic.learning.recipe import parse_recipe, read_yaml
 from polyclinic.registry.bundle import import_bundle
 from polyclinic.registry.starters import STARTERS
@@ -199,8 +200,15 @@ def test_a_batch_of_thousands_is_told_as_its_parts_are(
 
 def test_a_molecule_that_fails_fails_alone_and_in_its_place(model: AdmetProfiler) -> None:
     unread = InvalidInput("It is not a molecule.", where="library.smi:2")
-    items: list[Chem.Mol | PolyclinicError] = [MOLS[0], unread, Chem.Mol(), MOLS[1]]
-    profiles, answers = model.profile(items), model.predict(items)
+    empty = Molecule(Chem.Mol(), "", "", (), ())
+    items: list[Molecule | PolyclinicError] = [
+        parse(ORIGINAL.smiles[0]),
+        unread,
+        empty,
+        parse(ORIGINAL.smiles[1]),
+    ]
+    profiles = model.profile([MOLS[0], unread, Chem.Mol(), MOLS[1]])
+    answers = model.predict(items)
     assert answers[1] is unread
     assert isinstance(answers[2], InvalidInput)
     assert answers[2].where == "molecules[2]"
@@ -212,12 +220,36 @@ def test_a_molecule_that_fails_fails_alone_and_in_its_place(model: AdmetProfiler
     np.testing.assert_allclose(profiles.told[3], alone.told[0], rtol=1e-4, atol=1e-4)
     last = answers[3]
     assert isinstance(last, AdmetAnswer)
-    assert [each.value for each in last.endpoints] == profiles.values[3].tolist()
+    assert [each.value for each in last.endpoints] == pytest.approx(profiles.values[3])
 
 
 def test_no_molecule_is_no_answer(model: AdmetProfiler) -> None:
     assert model.predict([]) == []
     assert model.profile([]).values.shape == (0, 41)
+
+
+def test_an_answer_says_what_standardising_did(model: AdmetProfiler) -> None:
+    (answer,) = model.predict([parse("CN(C)CCOC(c1ccccc1)c1ccccc1.Cl")])
+    assert isinstance(answer, AdmetAnswer)
+    assert answer.warnings == ("taken away: Cl",)
+
+
+def test_the_quick_mode_ranks_as_all_networks_do(model: AdmetProfiler) -> None:
+    drugs = [parse(each).mol for each in ORIGINAL.smiles]
+    all_networks, some = model.profile(drugs), model.profile(drugs, quick=True)
+    served = [
+        place
+        for place, name in enumerate(some.names)
+        if model.spec.quick_agreement[name] >= model.spec.quick_least
+    ]
+    assert len(served) >= 35
+    assert np.isnan(np.delete(some.values, served, axis=1)).all()
+    assert np.isnan(np.delete(some.percentile, served, axis=1)).all()
+    for place in served:
+        rho = spearmanr(all_networks.told[:, place], some.told[:, place]).statistic
+        assert rho > 0.9, some.names[place]
+    np.testing.assert_allclose(some.familiarity, all_networks.familiarity, atol=2e-3)
+    assert len(model.spec.quick) < model.spec.size
 
 
 def test_what_is_not_physically_possible_is_bounded_and_said(model: AdmetProfiler) -> None:
@@ -230,7 +262,7 @@ def test_what_is_not_physically_possible_is_bounded_and_said(model: AdmetProfile
     for place, name in enumerate(profiles.names):
         assert profiles.values[:, place].min() >= endpoints()[name].low
         assert profiles.values[:, place].max() <= endpoints()[name].high
-    answer = model.predict([MOLS[int(np.flatnonzero(below)[0])]])[0]
+    answer = model.predict([parse(ORIGINAL.smiles[int(np.flatnonzero(below)[0])])])[0]
     assert isinstance(answer, AdmetAnswer)
     told = answer.endpoints[half_life]
     assert told.value == 0
@@ -301,7 +333,7 @@ def test_what_no_drug_is_like_is_unfamiliar(model: AdmetProfiler) -> None:
         "N(=[N+]=[N-])C(N=[N+]=[N-])(N=[N+]=[N-])N=[N+]=[N-]",
     )
     usual = ("CC(=O)Oc1ccccc1C(=O)O", "CC(C)Cc1ccc(cc1)C(C)C(=O)O", "CN1CCC[C@H]1c1cccnc1")
-    answers = model.predict([Chem.MolFromSmiles(each) for each in (*strange, *usual)])
+    answers = model.predict([parse(each) for each in (*strange, *usual)])
     familiar = [each.familiarity.familiar for each in answers if isinstance(each, AdmetAnswer)]
     assert familiar == [False] * len(strange) + [True] * len(usual)
     abstained = [each.abstained for each in answers if isinstance(each, AdmetAnswer)]

@@ -40,5 +40,5 @@ def percentiles(table: Singles, values: ArrayLike) -> Floats:
             between = left - 1 + (value - below) / (above - below)
         step = np.where(right > left, (left + right - 1) / 2, between)
         step = np.where(right == 0, 0, np.where(left > STEPS, STEPS, step))
-        found[:, column] = step * (100 / STEPS)
+        found[:, column] = np.where(np.isnan(value), np.nan, step * (100 / STEPS))
     return found

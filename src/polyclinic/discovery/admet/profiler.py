@@ -23,6 +23,7 @@ from polyclinic.discovery.admet.approved import percentiles
 from polyclinic.discovery.admet.endpoints import Endpoint, endpoints
 from polyclinic.discovery.admet.networks.ensemble import Ensemble
 from polyclinic.discovery.admet.spec import APPROVED_FILE, KIND, NETWORKS_FILE, AdmetSpec
+from polyclinic.discovery.molecules import Molecule
 from polyclinic.learning.trust.familiarity import FamiliarityModel
 from polyclinic.registry.loading import load_version
 from polyclinic.registry.store import Registry
@@ -81,6 +82,11 @@ class AdmetProfiler:
             raise IntegrityError("The networks do not tell the endpoints that the model names.")
         self._low = np.array([each.low for each in self.endpoints])
         self._high = np.array([each.high for each in self.endpoints])
+        self._not_quick = [
+            place
+            for place, name in enumerate(spec.names)
+            if spec.quick_agreement.get(name, 0.0) < spec.quick_least
+        ]
 
     @classmethod
     def load(cls, registry: Registry, version: ModelVersion) -> "AdmetProfiler":
@@ -112,8 +118,14 @@ class AdmetProfiler:
             FamiliarityModel.from_arrays(known),
         )
 
-    def profile(self, mols: Sequence[Chem.Mol | PolyclinicError]) -> Profiles:
-        """All endpoints of molecules, in order; an error among them stays one, in its place."""
+    def profile(
+        self, mols: Sequence[Chem.Mol | PolyclinicError], *, quick: bool = False
+    ) -> Profiles:
+        """All endpoints of molecules, in order; an error among them stays one, in its place.
+
+        quick: ask some of the networks only, for screens; endpoints that these do not rank nearly
+        as all networks do are NaN, and a spread is of fewer.
+        """
         rejected: dict[int, PolyclinicError] = {}
         whole = []
         for row, mol in enumerate(mols):
@@ -126,8 +138,11 @@ class AdmetProfiler:
             else:
                 whole.append(mol)
         kept = np.array([row for row in range(len(mols)) if row not in rejected], np.int64)
-        said = self._ensemble.tell(whole)
-        values = np.clip(said.mean.astype(np.float64), self._low, self._high)
+        said = self._ensemble.tell(whole, self.spec.quick if quick else None)
+        mean = said.mean.astype(np.float64)
+        if quick:
+            mean[:, self._not_quick] = np.nan
+        values = np.clip(mean, self._low, self._high)
 
         def placed(found: NDArray[np.floating]) -> Floats:
             rows = np.full((len(mols), *found.shape[1:]), np.nan)
@@ -137,7 +152,7 @@ class AdmetProfiler:
         return Profiles(
             names=self.spec.names,
             values=placed(values),
-            told=placed(said.mean),
+            told=placed(mean),
             spread=placed(said.spread),
             percentile=placed(percentiles(self._table, values)),
             familiarity=placed(self._usual.p_values(said.seen)),
@@ -145,19 +160,23 @@ class AdmetProfiler:
         )
 
     def predict(
-        self, items: Sequence[Chem.Mol | PolyclinicError], *, explain: bool = False
+        self, items: Sequence[Molecule | PolyclinicError], *, explain: bool = False
     ) -> list[AdmetAnswer | PolyclinicError]:
-        """One answer a molecule, in order; one that cannot be read is answered by its error."""
-        profiles = self.profile(items)
+        """One answer a molecule, in order; one that could not be read is answered by its error."""
+        profiles = self.profile(
+            [each if isinstance(each, PolyclinicError) else each.mol for each in items]
+        )
         now = datetime.now(UTC)
         return [
             profiles.rejected[row]
-            if isinstance(mol, PolyclinicError) or row in profiles.rejected
-            else self._answer(profiles, row, mol, now)
-            for row, mol in enumerate(items)
+            if isinstance(item, PolyclinicError) or row in profiles.rejected
+            else self._answer(profiles, row, item, now)
+            for row, item in enumerate(items)
         ]
 
-    def _answer(self, profiles: Profiles, row: int, mol: Chem.Mol, now: datetime) -> AdmetAnswer:
+    def _answer(
+        self, profiles: Profiles, row: int, molecule: Molecule, now: datetime
+    ) -> AdmetAnswer:
         familiarity = Familiarity(p_value=float(profiles.familiarity[row]), alpha=self.spec.alpha)
         bounded = profiles.bounded[row]
         return AdmetAnswer(
@@ -177,9 +196,10 @@ class AdmetProfiler:
             ),
             familiarity=familiarity,
             abstained=None if familiarity.familiar else UNFAMILIAR,
+            warnings=(*(f"taken away: {each}" for each in molecule.removed), *molecule.changed),
             provenance=Provenance(
                 model=self.identity,
-                input_digest=sha256(Chem.MolToSmiles(mol).encode()),
+                input_digest=sha256(molecule.smiles.encode()),
                 time=now,
             ),
         )

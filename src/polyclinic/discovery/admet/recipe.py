@@ -16,7 +16,8 @@ class AdmetRecipe(Frozen):
     that goes with them. approved: the approved drugs, a Parquet file with a column `smiles`.
     tolerance: the greatest difference from the original's own answers, above which evaluate refuses
     the conversion. seed: which drugs are held out for familiarity. alpha: at or below it a molecule
-    is unfamiliar.
+    is unfamiliar. quick: so many networks of each family are asked in the quick mode, which tells
+    an endpoint where its agreement with all (Spearman's rho) is at least quick_least.
     """
 
     name: str = Field(pattern=NAME)
@@ -27,4 +28,6 @@ class AdmetRecipe(Frozen):
     approved: WheelEntry
     tolerance: float = Field(default=1e-3, gt=0)
     alpha: float = Field(default=0.05, gt=0, lt=1)
+    quick: int = Field(default=3, ge=2)
+    quick_least: float = Field(default=0.97, ge=0, le=1)
     card: CardText

@@ -17,6 +17,9 @@ class AdmetSpec(Frozen):
     depth: of message passing. alpha: a molecule whose familiarity is at or below is unfamiliar.
     approved: what the percentiles are of, in words; drugs: how many. agreement: the greatest
     difference from the original's answers on the molecules that the conversion was checked with.
+    quick: the networks of each family, by number, that are asked where all are too slow;
+    quick_agreement: by endpoint, how their order of drugs agrees with that of all (Spearman's rho,
+    on drugs that they were not chosen by); quick_least: below it an endpoint is not told by them.
     """
 
     families: dict[str, tuple[str, ...]]
@@ -26,6 +29,9 @@ class AdmetSpec(Frozen):
     approved: str
     drugs: int
     agreement: float
+    quick: tuple[int, ...]
+    quick_agreement: dict[str, float]
+    quick_least: float
 
     @property
     def names(self) -> tuple[str, ...]:

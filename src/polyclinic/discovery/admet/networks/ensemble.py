@@ -74,24 +74,28 @@ class Ensemble:
         """How many endpoints all families tell."""
         return sum(len(family[0].shift) for family in self.families)
 
-    def tell(self, mols: Sequence[Mol]) -> Told:
-        """What all networks say of molecules, each with an atom; rows in the same order."""
+    def tell(self, mols: Sequence[Mol], only: Sequence[int] | None = None) -> Told:
+        """What the networks say of molecules, each with an atom; rows in the same order.
+
+        only: these networks of each family, by number, the first being among them; else all.
+        """
         width = sum(len(family[0].atom_bias) for family in self.families)
         told = [Told(*(np.zeros((0, n), np.float32) for n in (self.endpoints,) * 2 + (width,)))]
-        told += [self._tell(mols[low : low + BATCH]) for low in range(0, len(mols), BATCH)]
+        told += [self._tell(mols[low : low + BATCH], only) for low in range(0, len(mols), BATCH)]
         return Told(
             mean=np.concatenate([each.mean for each in told]),
             spread=np.concatenate([each.spread for each in told]),
             seen=np.concatenate([each.seen for each in told]),
         )
 
-    def _tell(self, mols: Sequence[Mol]) -> Told:
+    def _tell(self, mols: Sequence[Mol], only: Sequence[int] | None) -> Told:
         graphs = featurise(mols)
         classes = classify(graphs, self.depth)
         means, spreads, seen = [], [], []
         for family in self.families:
-            molecules = [network.represent(graphs, classes) for network in family]
-            answers = [network.tell(each) for network, each in zip(family, molecules, strict=True)]
+            asked = family if only is None else [family[number] for number in only]
+            molecules = [network.represent(graphs, classes) for network in asked]
+            answers = [network.tell(each) for network, each in zip(asked, molecules, strict=True)]
             means.append(np.mean(answers, axis=0))
             spreads.append(np.std(answers, axis=0, ddof=1))
             seen.append(molecules[0])

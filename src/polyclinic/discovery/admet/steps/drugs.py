@@ -5,14 +5,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
-from rdkit.Chem.MolStandardize import rdMolStandardize
-from rdkit.rdBase import BlockLogs
 
 from polyclinic.core.errors import InvalidInput
+from polyclinic.discovery.molecules import parse
 
 
 def read_drugs(path: Path) -> list[Chem.Mol]:
-    """The drugs of a Parquet file with a column `smiles`: without salts, uncharged, each once.
+    """The drugs of a Parquet file with a column `smiles`, standardised, each once.
 
     Raises `InvalidInput` where there is no such column.
     """
@@ -21,15 +20,14 @@ def read_drugs(path: Path) -> list[Chem.Mol]:
     table = pl.read_parquet(path)
     if "smiles" not in table.columns:
         raise InvalidInput("The list of drugs has no column smiles.", where=str(path))
-    uncharger = rdMolStandardize.Uncharger()
-    found: dict[str, None] = {}
-    with BlockLogs():
-        for smiles in table["smiles"].drop_nulls():
-            mol = Chem.MolFromSmiles(smiles)
-            if mol is not None and mol.GetNumAtoms():
-                parent = uncharger.uncharge(rdMolStandardize.FragmentParent(mol))
-                found[Chem.MolToSmiles(parent)] = None
-        return [Chem.MolFromSmiles(smiles) for smiles in sorted(found)]
+    found = {}
+    for smiles in table["smiles"].drop_nulls():
+        try:
+            molecule = parse(smiles)
+        except InvalidInput:
+            continue
+        found[molecule.smiles] = molecule.mol
+    return [found[smiles] for smiles in sorted(found)]
 
 
 def halves(number: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -4,13 +4,15 @@ Nothing is trained: prepare fetches the package's files by digest, build reads t
 profiles the approved drugs, evaluate compares with the original's answers, serve registers.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
+from rdkit.Chem import Mol
 
 from polyclinic.core.digest import sha256
 from polyclinic.core.errors import IntegrityError, InvalidInput
@@ -60,6 +62,7 @@ def run(
     told = ensemble.tell(drugs)
     bounds = np.array([(endpoints()[name].low, endpoints()[name].high) for name in names]).T
     usual, unfamiliar = _familiarity(told, recipe)
+    quick, quick_agreement = _quick(ensemble, drugs, told, recipe, size)
     known = {"quantiles": quantiles(np.clip(told.mean, *bounds)), **usual.to_arrays()}
     step("evaluate")
     original = reference()
@@ -91,6 +94,9 @@ def run(
             approved=recipe.approved.title,
             drugs=len(drugs),
             agreement=difference,
+            quick=quick,
+            quick_agreement=dict(zip(names, quick_agreement, strict=True)),
+            quick_least=recipe.quick_least,
         ),
         data=_use(recipe, paths),
         recipe=recipe,
@@ -132,6 +138,30 @@ def _familiarity(told: Told, recipe: AdmetRecipe) -> tuple[FamiliarityModel, flo
     one = np.zeros(len(learning), np.int64)
     usual = fit_familiarity(told.seen[learning], one, told.seen[holding])
     return usual, float((usual.p_values(told.seen[holding]) <= recipe.alpha).mean())
+
+
+def _quick(
+    ensemble: Ensemble, drugs: Sequence[Mol], told: Told, recipe: AdmetRecipe, size: int
+) -> tuple[tuple[int, ...], list[float]]:
+    """The networks of each family whose mean ranks drugs most nearly as that of all does.
+
+    They are chosen on one half of the drugs for the endpoint that agrees least; by endpoint
+    Spearman's rho is of the other half.
+    """
+    from scipy.stats import spearmanr
+
+    choosing, holding = halves(len(drugs), recipe.seed)
+
+    def agreement(some: Told, rows: NDArray[np.int64]) -> list[float]:
+        pairs = zip(some.mean[rows].T, told.mean[rows].T, strict=True)
+        return [float(spearmanr(one, other).statistic) for one, other in pairs]
+
+    tried = {}
+    for others in combinations(range(1, size), recipe.quick - 1):
+        some = ensemble.tell(drugs, (0, *others))
+        tried[(0, *others)] = (min(agreement(some, choosing)), agreement(some, holding))
+    best = max(tried, key=lambda numbers: tried[numbers][0])
+    return best, tried[best][1]
 
 
 def _notice(paths: dict[str, list[Path]]) -> bytes:

@@ -1,11 +1,14 @@
 """Libraries of molecules: built, opened, and searched for what is alike and what holds a motif."""
 
 import itertools
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -374,6 +377,32 @@ def test_a_build_that_is_broken_off_leaves_nothing(tmp_path: Path, keys: Keys) -
     with pytest.raises(KeyboardInterrupt):
         build_library(broken(), tmp_path / "broken", keys)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no kill -9")
+def test_a_build_that_is_killed_leaves_no_library_and_no_process(tmp_path: Path) -> None:
+    script = tmp_path / "endless.py"
+    script.write_text(
+        "import itertools, pathlib, sys\n"
+        "from polyclinic.discovery.molecules import Record\n"
+        "from polyclinic.discovery.search.build import build_library\n"
+        "from polyclinic.registry.signing import open_keys\n"
+        "if __name__ == '__main__':\n"
+        "    here = pathlib.Path(sys.argv[1])\n"
+        "    endless = (Record('', 'CCO') for _ in itertools.count())\n"
+        "    build_library(endless, here / 'endless', open_keys(here / 'site'), processes=2,\n"
+        "                  progress=lambda told: print(told.step, flush=True))\n"
+    )
+    command = [sys.executable, str(script), str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as build:
+        assert build.stdout is not None
+        assert build.stdout.readline() == b"molecules\n"
+        workers = psutil.Process(build.pid).children(recursive=True)
+        build.kill()
+    assert len(workers) >= 2
+    _, alive = psutil.wait_procs(workers, timeout=30)
+    assert alive == []
+    assert not (tmp_path / "endless").exists()
 
 
 def test_no_library_is_built_over_another_or_of_nothing(

@@ -15,7 +15,8 @@ from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from re import fullmatch
-from time import monotonic
+from threading import Thread
+from time import monotonic, sleep
 from typing import BinaryIO
 
 import numpy as np
@@ -195,6 +196,17 @@ def _compute(
     )
 
 
+def _end_with(parent: int) -> None:
+    """Have this process end when its parent is gone, even by `kill -9`."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            sleep(1)
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
+
+
 def _read(
     records: Iterable[Record | Rejected],
     compute: Callable[[tuple[Record | Rejected, ...]], _Batch],
@@ -206,7 +218,8 @@ def _read(
     if processes <= 1:
         yield from map(compute, batches)
         return
-    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+    start = partial(_end_with, os.getpid())
+    with ProcessPoolExecutor(processes, get_context("spawn"), start) as pool:
         waiting: deque[Future[_Batch]] = deque()
         for batch in batches:
             waiting.append(pool.submit(compute, batch))

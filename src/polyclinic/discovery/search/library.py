@@ -1,8 +1,9 @@
 """A library that was built, open for searches."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cached_property, partial
+from itertools import islice, repeat
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
@@ -81,7 +82,7 @@ class Library:
         self._pool.shutdown(cancel_futures=True)
         self._motifs.close()
 
-    @property
+    @cached_property
     def card(self) -> LibraryCard:
         """What the library is."""
         own = self.manifest
@@ -139,7 +140,8 @@ class Library:
         if missing := [name for name in columns if name not in self._table.columns]:
             more = pl.read_parquet(self._file, columns=list(dict.fromkeys(missing)))
             self._table = self._table.hstack(more)
-        return self._table.select(*OWN_COLUMNS, *dict.fromkeys(columns))[rows]
+        wanted = dict.fromkeys((*OWN_COLUMNS, *columns))
+        return pl.DataFrame([self._table.get_column(name)[rows] for name in wanted])
 
     def search(self, request: SearchRequest) -> SearchAnswer:
         """The answer to a request. A query that cannot be answered fails alone."""
@@ -156,10 +158,17 @@ class Library:
             except PolyclinicError as error:
                 answers[place] = Found(query=query[:SHOWN], problem=error.detail)
         neighbours = self.similar(list(molecules.values()), request.k, request.least)
+        # All rows at once: a table is slow to be asked often.
+        hits = self._hits(
+            np.concatenate([np.empty(0, np.int64), *(one.rows for one in neighbours)]),
+            request.columns,
+            [similarity for one in neighbours for similarity in one.similarities.tolist()],
+        )
         for place, one in zip(molecules, neighbours, strict=True):
-            hits = self._hits(one.rows, request.columns, one.similarities)
             answers[place] = Found(
-                query=request.queries[place][:SHOWN], hits=hits, searched=len(self)
+                query=request.queries[place][:SHOWN],
+                hits=tuple(islice(hits, len(one.rows))),
+                searched=len(self),
             )
         return [answers[place] for place in range(len(request.queries))]
 
@@ -176,7 +185,7 @@ class Library:
             answers.append(
                 Found(
                     query=query[:SHOWN],
-                    hits=self._hits(held.rows, request.columns),
+                    hits=tuple(self._hits(held.rows, request.columns)),
                     searched=held.searched,
                     problem=None
                     if held.complete
@@ -189,16 +198,16 @@ class Library:
         self,
         rows: NDArray[np.int64],
         columns: Sequence[str],
-        similarities: NDArray[np.float32] | None = None,
-    ) -> tuple[Hit, ...]:
+        similarities: Sequence[float] | None = None,
+    ) -> Iterator[Hit]:
         frame = self.table(rows, columns)
-        alike = [None] * len(rows) if similarities is None else similarities.tolist()
-        own = frame.select(OWN_COLUMNS).iter_rows()
-        came = frame.select(columns).to_dicts() if columns else [{}] * len(rows)
-        return tuple(
-            Hit(id=row, smiles=smiles, name=name, similarity=similarity, properties=properties)
-            for (row, smiles, name), similarity, properties in zip(own, alike, came, strict=True)
-        )
+        names = frame.columns[len(OWN_COLUMNS) :]
+        alike = similarities if similarities is not None else repeat(None, len(rows))
+        for (row, smiles, name, *came), similarity in zip(frame.iter_rows(), alike, strict=True):
+            properties = dict(zip(names, came, strict=True))
+            yield Hit(
+                id=row, smiles=smiles, name=name, similarity=similarity, properties=properties
+            )
 
 
 def _check(k: int) -> None:

@@ -1,8 +1,8 @@
 """What a molecule's structure alone tells: properties, drug-likeness, alerts, ease of synthesis."""
 
+from polyclinic.discovery.properties.alerts import Alert
 from polyclinic.discovery.properties.catalogue import NAMES, Property, catalogue
 from polyclinic.discovery.properties.describe import (
-    Alert,
     Properties,
     Table,
     describe,

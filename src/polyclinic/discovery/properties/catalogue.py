@@ -30,10 +30,19 @@ def catalogue() -> Mapping[str, Property]:
     """All properties by name; the quick ones come first."""
     path = Path(__file__).with_name("properties.csv")
     with path.open(encoding="utf-8", newline="") as lines:
-        rows = csv.DictReader(lines)
-        return MappingProxyType(
-            {row["name"]: Property(**{**row, "quick": row["quick"] == "yes"}) for row in rows}
-        )
+        return MappingProxyType({row["name"]: _read(row) for row in csv.DictReader(lines)})
+
+
+def _read(row: Mapping[str, str]) -> Property:
+    return Property(
+        name=row["name"],
+        title=row["title"],
+        group=row["group"],
+        unit=row["unit"],
+        means=row["means"],
+        quick=row["quick"] == "yes",
+        source=row["source"],
+    )
 
 
 NAMES = tuple(catalogue())

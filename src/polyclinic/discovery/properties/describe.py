@@ -9,7 +9,7 @@ from rdkit import Chem
 
 from polyclinic.discovery.admet.approved import percentiles
 from polyclinic.discovery.molecules import Molecule
-from polyclinic.discovery.properties.alerts.find import Alert, Alerts, alerts
+from polyclinic.discovery.properties.alerts import Alert, Alerts, alerts_of
 from polyclinic.discovery.properties.approved import quantiles_of
 from polyclinic.discovery.properties.catalogue import NAMES, QUICK
 from polyclinic.discovery.properties.descriptors import Descriptors
@@ -62,9 +62,10 @@ def describe(molecules: Sequence[Molecule], *, quick: bool = False) -> list[Prop
         Properties(
             dict(zip(table.names, values.tolist(), strict=True)),
             dict(zip(table.names, places.tolist(), strict=True)),
-            *own,
+            own,
+            broken,
         )
-        for values, places, *own in zip(
+        for values, places, own, broken in zip(
             table.values, standing, table.alerts, table.broken, strict=True
         )
     ]
@@ -76,7 +77,7 @@ def measure(mols: Sequence[Chem.Mol], *, quick: bool = False) -> Table:
     quick: only those that are cheap; neither alerts, nor QED, nor synthetic accessibility.
     """
     rows, broken = [], []
-    found = [None] * len(mols) if quick else alerts(mols)
+    found = [None] * len(mols) if quick else alerts_of(mols)
     for mol, own in zip(mols, found, strict=True):
         values, rules = _measured(mol, own)
         rows.append(values)

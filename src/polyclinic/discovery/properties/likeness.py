@@ -1,9 +1,14 @@
 """How like a drug: the rules of Lipinski and of Veber, and QED."""
 
+from typing import Any
+
 from rdkit import Chem
 from rdkit.Chem import QED
 
 from polyclinic.discovery.properties.descriptors import Descriptors
+
+#: RDKit does not type it.
+_QED: Any = QED
 
 
 def lipinski_broken(of: Descriptors) -> tuple[str, ...]:
@@ -29,22 +34,22 @@ def qed(mol: Chem.Mol, of: Descriptors, alerts: int) -> float:
 
     mol: without explicit hydrogens. alerts: how many of QED's own it has.
     """
-    parts = QED.QEDproperties(
+    parts = _QED.QEDproperties(
         MW=of.molecular_weight,
         ALOGP=of.logp,
-        HBA=sum(len(mol.GetSubstructMatches(each)) for each in QED.Acceptors),
+        HBA=sum(len(mol.GetSubstructMatches(each)) for each in _QED.Acceptors),
         HBD=of.hydrogen_bond_donors,
         PSA=of.tpsa,
         ROTB=of.rotatable_bonds,
         AROM=_aromatic_rings(mol) if of.rings else 0,
         ALERTS=alerts,
     )
-    return float(QED.qed(mol, qedProperties=parts))
+    return float(_QED.qed(mol, qedProperties=parts))
 
 
 def _aromatic_rings(mol: Chem.Mol) -> int:
     """Rings that are left without the aliphatic ones, which QED counts as aromatic."""
-    return len(Chem.GetSSSR(Chem.DeleteSubstructs(Chem.Mol(mol), QED.AliphaticRings)))
+    return len(Chem.GetSSSR(Chem.DeleteSubstructs(Chem.Mol(mol), _QED.AliphaticRings)))
 
 
 def _broken(*rules: tuple[float, float, str]) -> tuple[str, ...]:

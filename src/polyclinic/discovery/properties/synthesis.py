@@ -23,6 +23,8 @@ from polyclinic.core.errors import IntegrityError, Unavailable
 _UNKNOWN = -4.0
 #: The sums of contributions that became 10 and 1.
 _WORST, _BEST = -4.0, 2.5
+#: RDKit does not type it.
+_centres: Any = Chem.FindMolChiralCenters
 _FRAGMENTS = rdFingerprintGenerator.GetMorganGenerator(radius=2)
 
 
@@ -52,7 +54,7 @@ def accessibility(mol: Chem.Mol) -> float:
     counts = np.fromiter(found.values(), np.int64, len(found))
     usual = float(_table().contributions(numbers) @ counts) / int(counts.sum())
     atoms = mol.GetNumAtoms()
-    centres = len(Chem.FindMolChiralCenters(mol, includeUnassigned=True))
+    centres = len(_centres(mol, includeUnassigned=True))
     large = any(len(ring) > 8 for ring in mol.GetRingInfo().AtomRings())
     complexity = (
         atoms**1.005
@@ -66,7 +68,7 @@ def accessibility(mol: Chem.Mol) -> float:
     score = 11 - (usual - complexity + symmetry - _WORST + 1) / (_BEST - _WORST) * 9
     if score > 8:
         score = 8 + math.log(score - 8)
-    return min(max(score, 1.0), 10.0)
+    return float(min(max(score, 1.0), 10.0))
 
 
 class _DataOnly(pickle.Unpickler):

@@ -23,7 +23,7 @@ from polyclinic.core.settings import Settings
 from polyclinic.discovery.admet.answer import AdmetAnswer
 from polyclinic.discovery.admet.approved import percentiles, quantiles
 from polyclinic.discovery.admet.endpoints import endpoints
-from polyclinic.discovery.admet.networks.classes import classify
+from polyclinic.discovery.admet.networks.classes import _distinct, classify
 from polyclinic.discovery.admet.networks.ensemble import Ensemble
 from polyclinic.discovery.admet.networks.featurise import (
     ATOM_FEATURES,
@@ -134,6 +134,23 @@ def test_equal_messages_are_computed_once() -> None:
     assert len(classes.start) == 1
     assert [adding.shape[0] for adding in classes.depths] == [1, 1]
     assert {part.atoms.shape[0] for part in classes.parts} == {1}
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.integers(1, 12),
+    st.sampled_from([2, 1_000, 2**40]),
+    st.integers(0, 2**32 - 1),
+)
+def test_columns_are_told_apart_however_large_their_numbers(
+    rows: int, size: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    few = rng.integers(0, size, (rows, 5))
+    columns = few[:, rng.integers(0, 5, 40)]
+    which, label = _distinct(columns)
+    np.testing.assert_array_equal(columns[:, which][:, label], columns)
+    assert len(which) == len(np.unique(columns, axis=1).T)
 
 
 def test_one_crowded_atom_makes_a_batch_no_larger() -> None:

@@ -29,5 +29,5 @@ class AdmetRecipe(Frozen):
     tolerance: float = Field(default=1e-3, gt=0)
     alpha: float = Field(default=0.05, gt=0, lt=1)
     quick: int = Field(default=3, ge=2)
-    quick_least: float = Field(default=0.97, ge=0, le=1)
+    quick_least: float = Field(default=0.985, ge=0, le=1)
     card: CardText

@@ -106,6 +106,14 @@ def test_the_printed_commands_work_as_printed(house: House) -> None:
     assert house.url in house.said
 
 
+def test_the_interface_of_all_departments_is_one_document(house: House) -> None:
+    document = httpx.get(f"{house.url}/openapi.json")
+    assert document.status_code == 200, document.text
+    paths = document.json()["paths"]
+    assert {"/v1/diagnosis/image", "/v1/treatment/recommend", "/v1/treatment/check"} <= paths.keys()
+    assert httpx.get(f"{house.url}/docs").status_code == 200
+
+
 def test_a_department_is_small_and_knows_nothing_of_training(house: House) -> None:
     httpx.post(f"{house.url}/v1/diagnosis/image", files={"file": SAMPLE.read_bytes()})
     department = house.service("diagnosis")

@@ -1,19 +1,25 @@
 """Models of past orders: trained, stored, and asked."""
 
+import itertools
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from wards import write_export
 
+from polyclinic.clinical.chart import Chart
+from polyclinic.clinical.fhir import read_ndjson
+from polyclinic.clinical.timeline import Timeline
 from polyclinic.core.errors import InvalidInput, PolyclinicError
 from polyclinic.learning.evaluate.ranking import average_precision
 from polyclinic.registry.card import model_card
 from polyclinic.registry.store import Registry, open_registry
 from polyclinic.registry.version import ModelVersion
 from polyclinic.treatment.answer import Recommendation
-from polyclinic.treatment.case import parse_case
+from polyclinic.treatment.case import Case, parse_case
 from polyclinic.treatment.orders.evaluation import evaluate_file
 from polyclinic.treatment.orders.models.scorers import load_scorer, save_log_odds
 from polyclinic.treatment.orders.models.settings import (
@@ -211,7 +217,11 @@ def test_a_warned_treatment_of_the_set_stands_below_those_without(
         conditions=[{"icd10": "I10"}, {"icd10": "E78.5"}, {"icd10": "E11.9"}, {"icd10": "J45.909"}],
         medications=[{"name": "spironolactone"}],
     )
-    inside = [bool(each.safety) for each in found.treatments if each.in_set]
+    inside = [
+        any(one.action == "warning" for one in each.safety)
+        for each in found.treatments
+        if each.in_set
+    ]
     assert inside == sorted(inside)
     assert any(inside)
 
@@ -230,8 +240,34 @@ def test_a_case_without_a_record_fails_alone(recommender: OrdersRecommender) -> 
     assert isinstance(second, Recommendation)
 
 
+def check_safe(recommender: OrdersRecommender, case: Case, rules: Rules) -> None:
+    """Nothing that the rules veto is recommended, nor a pair of the set that they veto together."""
+    assert case.chart is not None
+    against = rules.against(rules.facts(case.chart))
+    (found,) = recommender.predict([case])
+    assert isinstance(found, Recommendation), found
+    names = {each.coding.display for each in found.treatments}
+    assert not names & against.vetoed()
+    assert found.treatment_set is not None
+    inside = [each.display for each in found.treatment_set.treatments]
+    assert not set(inside) & against.vetoed()
+    for one, other in itertools.combinations(inside, 2):
+        assert all(each.action != "veto" for each in rules.together(one, other))
+
+
 def test_nothing_vetoed_is_recommended_to_any_patient_of_the_export(
-    recommender: OrdersRecommender, prepared: Prepared, rules: Rules
+    recommender: OrdersRecommender, export: Path, rules: Rules
+) -> None:
+    timeline = read_ndjson(export).timeline
+    for patient in timeline.patients["patient"].to_list():
+        own = pl.col("patient") == patient
+        whole = Timeline(timeline.events.filter(own), timeline.patients.filter(own))
+        chart = Chart(whole, datetime(2026, 1, 1, tzinfo=UTC), (), "")
+        check_safe(recommender, Case(chart, (), {}, ""), rules)
+
+
+def test_nothing_vetoed_is_recommended_to_patients_in_danger(
+    recommender: OrdersRecommender, rules: Rules
 ) -> None:
     drugs = ["warfarin", "aspirin", "ibuprofen", "metformin"]
     for number in range(40):
@@ -243,13 +279,7 @@ def test_nothing_vetoed_is_recommended_to_any_patient_of_the_export(
             "medications": [{"name": str(d)} for d in rng.choice(drugs, 2, replace=False)],
             "values": [{"loinc": "2160-0", "value": float(rng.uniform(0.6, 5)), "unit": "mg/dL"}],
         }
-        case = parse_case({"patient": patient})
-        assert case.chart is not None
-        against = rules.against(rules.facts(case.chart))
-        (found,) = recommender.predict([case])
-        assert isinstance(found, Recommendation)
-        names = {each.coding.display for each in found.treatments}
-        assert not names & against.vetoed()
+        check_safe(recommender, parse_case({"patient": patient}), rules)
 
 
 def test_auto_leaves_out_what_there_is_no_time_for(

@@ -60,7 +60,8 @@ def test_plain_facts_are_read_as_a_bundle_is(rules: Rules) -> None:
     assert found.age == pytest.approx(71, abs=0.05)
     assert found.weight_kg == 70
     assert found.egfr == pytest.approx(21, abs=1)
-    assert found.medications[0].daily_dose == 1700
+    taken = found.medications[0]
+    assert (taken.dose, taken.unit, taken.per_day) == (850, "mg", 2)
     assert found.conditions[0].code == "I10"
     assert found.problems == ()
 
@@ -121,6 +122,55 @@ def test_a_new_order_replaces_an_earlier_one_that_has_no_end(rules: Rules) -> No
     assert [each.display for each in found.medications] == ["lisinopril 20 MG Oral Tablet"]
 
 
+def test_a_cream_does_not_replace_what_is_swallowed(rules: Rules) -> None:
+    topical = {"dosageInstruction": [{"route": {"text": "Topical"}}]}
+    swallowed = order("ketoconazole", authored="2026-10-20")
+    rubbed = order("ketoconazole", authored="2026-10-25", **topical)
+    found = facts(rules, bundle(swallowed, {**rubbed, "id": "cream"}))
+    assert {each.route for each in found.medications} == {None, "Topical"}
+
+
+def test_a_value_of_years_ago_is_not_used_and_told(rules: Rules) -> None:
+    old = {
+        "resourceType": "Observation",
+        "id": "o",
+        "status": "final",
+        "subject": SUBJECT,
+        "effectiveDateTime": "2019-01-01T00:00:00Z",
+        "code": {"coding": [{"system": "http://loinc.org", "code": "2160-0"}]},
+        "valueQuantity": {"value": 0.9, "unit": "mg/dL", "system": UCUM, "code": "mg/dL"},
+    }
+    found = facts(rules, bundle(old))
+    assert found.egfr is None
+    assert any("creatinine is of 2019-01-01" in each for each in found.problems)
+
+
+def test_pregnant_and_not_pregnant_at_once_is_pregnant_and_told(rules: Rules) -> None:
+    found = plain(
+        rules, age=30, sex="female", pregnant=False, conditions=[{"icd10": "O09.90", "name": "x"}]
+    )
+    assert found.pregnant is True
+    assert any("Not pregnant" in each for each in found.problems)
+
+
+def test_a_childs_filtration_rate_is_that_of_height(rules: Rules) -> None:
+    values = [{"loinc": "2160-0", "value": 0.5, "unit": "mg/dL"}]
+    child = plain(rules, age=8, height_cm=130, values=values)
+    assert child.egfr == pytest.approx(0.413 * 130 / 0.5)
+    assert plain(rules, age=8, values=values).egfr is None
+
+
+def test_where_the_sex_is_not_known_the_higher_filtration_rate_counts(rules: Rules) -> None:
+    values = [{"loinc": "2160-0", "value": 8, "unit": "mg/dL"}]
+    found = plain(rules, age=60, values=values)
+    assert found.egfr == plain(rules, age=60, sex="male", values=values).egfr
+
+
+def test_conditions_that_no_rule_knows_by_their_words_are_told(rules: Rules) -> None:
+    found = plain(rules, conditions=[{"name": "Ache of the soul"}, {"name": "Asthma"}])
+    assert [each for each in found.problems if "Ache of the soul" in each and "Asthma" not in each]
+
+
 def test_orders_of_one_day_are_all_taken(rules: Rules) -> None:
     found = facts(rules, bundle(order("acetaminophen 500 MG"), order("Tylenol")))
     assert {each.display for each in found.medications} == {"acetaminophen 500 MG", "Tylenol"}
@@ -140,7 +190,7 @@ def test_what_was_given_through_a_day_is_one_medication_with_the_whole_dose(rule
         for hour in (1, 5, 9)
     ]
     (medication,) = facts(rules, bundle(*given)).medications
-    assert medication.daily_dose == 3000
+    assert (medication.dose, medication.per_day) == (3000, 1)
 
 
 def test_conditions_in_icd_9_are_said_to_be_read_by_few_rules(rules: Rules) -> None:
@@ -199,6 +249,11 @@ def test_a_wrong_code_beside_a_name_is_told(rules: Rules) -> None:
     assert found.medications[0].drugs[0].name == "alendronate"
 
 
+def test_a_record_of_the_first_year_of_all_is_read(rules: Rules) -> None:
+    found = facts(rules, bundle(order("metformin", authored="0001-01-01")))
+    assert found.at.year == 2026
+
+
 def test_five_hundred_medications_are_read(rules: Rules) -> None:
     names = list(rules.formulary.drugs)[:500]
     found = plain(rules, medications=[{"name": name} for name in names])
@@ -213,6 +268,11 @@ def test_five_hundred_medications_are_read(rules: Rules) -> None:
         ({"patient": {}, "bundle": {}}, "/patient"),
         ({"patient": {}, "at": "yesterday"}, "/at"),
         ({"bundle": {"resourceType": "Bundle"}, "at": "2026-01-01"}, "/at"),
+        ({"patient": {"age": 30}, "at": "0020-01-01T00:00:00Z"}, "/at"),
+        ({"bundle": bundle(), "at": "0001-01-02T00:00:00Z"}, "/at"),
+        ({"patient": {"medications": [{}]}}, "/patient/medications/0"),
+        ({"patient": {"medications": [{"name": "aspirin", "dose": -8}]}}, "/patient/medications/0"),
+        ({"covariates": {"age": True}}, "/covariates/age"),
         ({}, None),
         ([], None),
     ],

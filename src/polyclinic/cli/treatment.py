@@ -79,10 +79,12 @@ def check(file: PatientFile, as_json: AsJson = False) -> None:
             for each in found.findings
         ),
     )
+    say(f"Checked: {', '.join(drug.display for drug in found.checked) or 'nothing'}.")
     for name in found.unknown:
         say(f"{name} is not in the formulary: no rule can check it.")
     for warning in found.warnings:
         say(warning)
+    say(found.limits)
     say(NOTICE)
 
 
@@ -107,6 +109,9 @@ def _show(answer: "Recommendation") -> None:
             *(_row("vetoed", each) for each in answer.vetoed),
         ],
     )
+    for each in answer.taken:
+        if each.action != "unknown":
+            say(f"Takes {each.drug.display}, {each.action}: {', '.join(each.because)}.")
     if answer.abstained:
         say(f"The model abstains: {answer.abstained}")
     for warning in answer.warnings:

@@ -4,6 +4,8 @@ from polyclinic.clinical.codes import ICD_9_CM, ICD_10, ICD_10_CM, SNOMED
 
 #: The least age in years that the equation is for.
 ADULT = 18.0
+#: The least age in years that `schwartz_2009` is for.
+CHILD = 1.0
 #: The rate that each diagnosis puts kidney function below, by the start of its code without points.
 #: Sources: KDIGO 2012, Evaluation and management of chronic kidney disease, table 5; the tabular
 #: lists of ICD-10-CM (N18, Z99.2) and ICD-9-CM (585, V45.11).
@@ -46,6 +48,16 @@ def ckd_epi_2021(creatinine: float, age: float, *, female: bool) -> float:
     ratio = creatinine / kappa
     low, high = min(ratio, 1.0) ** alpha, max(ratio, 1.0) ** -1.200
     return float(142 * low * high * 0.9938**age * factor)
+
+
+def schwartz_2009(creatinine: float, height: float) -> float:
+    """The estimated glomerular filtration rate of a child, mL/min/1.73 m2.
+
+    creatinine: in serum, by an enzymatic method, mg/dL, above 0. height: cm. For ages from `CHILD`
+    to below `ADULT`. Source: Schwartz et al. 2009, New equations to estimate GFR in children with
+    CKD, J Am Soc Nephrol 20:629-637, the bedside equation.
+    """
+    return 0.413 * height / creatinine
 
 
 def rate_below(system: str | None, code: str | None, display: str) -> float | None:

@@ -44,7 +44,7 @@ class Advised(BaseModel):
     recommendation: Recommendation
 
 
-class Failed(BaseModel):
+class NotAdvised(BaseModel):
     """Why the patient at `index` of the request, and that one alone, has no recommendation."""
 
     index: int
@@ -55,7 +55,7 @@ class Recommendations(BaseModel):
     """One result a patient, in the request's order."""
 
     notice: str
-    results: list[Advised | Failed]
+    results: list[Advised | NotAdvised]
 
 
 class CheckedList(Checked):
@@ -203,11 +203,11 @@ def _recommendations(answers: Sequence[Recommendation | PolyclinicError]) -> Rec
     )
 
 
-def _result(index: int, answer: Recommendation | PolyclinicError) -> Advised | Failed:
+def _result(index: int, answer: Recommendation | PolyclinicError) -> Advised | NotAdvised:
     if isinstance(answer, PolyclinicError):
         if isinstance(answer, InvalidInput):
             answer.where = f"/{FIELD}/{index}{answer.where or ''}"
-        return Failed(index=index, problem=answer.problem())
+        return NotAdvised(index=index, problem=answer.problem())
     return Advised(index=index, recommendation=answer)
 
 

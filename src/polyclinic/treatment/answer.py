@@ -21,7 +21,8 @@ class Reason(Frozen):
 class Alike(Frozen):
     """Of so many patients of the training data that are most alike, how many had the treatment.
 
-    `ordered` is None where it is 1 to 4: so few are not told. `summary` describes all of them.
+    Alike in the conditions and treatments that are known. `ordered` is None where it is 1 to 4: so
+    few are not told. `summary` describes all of them.
     """
 
     patients: int
@@ -65,8 +66,9 @@ class Recommended(Frozen):
 class TreatmentSet(Frozen):
     """It holds what will be ordered, or the best arm, with `coverage`, as `method` says.
 
-    `risk-controlled`: on average that share of a visit's orders, together with what was vetoed,
-    which is not in it. `interval`: every arm whose interval reaches the best one's.
+    `risk-controlled`: on average over patients that share of a visit's orders of treatments that
+    the model knows, together with what was vetoed, which is not in it. `interval`: every arm whose
+    interval reaches the best one's.
     """
 
     method: Literal["risk-controlled", "interval"]
@@ -78,12 +80,14 @@ class Recommendation(Frozen):
     """One patient's whole answer.
 
     `treatments`: those of the set first, of these the ones without a safety warning first, then by
-    score; `vetoed`: what the safety rules took out that would have been among them. `basis` says
-    what the model learnt from. `knowledge` is the version of the safety knowledge.
+    score; `vetoed`: what the safety rules took out on the way to them, or of the set. `taken`: what
+    they say of what the patient takes already, whether or not the model knows it. `basis` says what
+    the model learnt from. `knowledge` is the version of the safety knowledge.
     """
 
     treatments: tuple[Recommended, ...]
     vetoed: tuple[Recommended, ...]
+    taken: tuple[SafetyFinding, ...] = ()
     treatment_set: TreatmentSet | None
     familiarity: Familiarity | None
     abstained: str | None
@@ -96,10 +100,13 @@ class Recommendation(Frozen):
 class Checked(Frozen):
     """What the safety rules say of one medication list, the vetoes first.
 
-    `unknown`: medications that no rule can speak of, for the formulary does not know them.
+    `checked`: the drugs that the list was read as; `unknown`: what no rule can speak of, for the
+    formulary does not know it. `limits` says what no finding does not mean.
     """
 
     findings: tuple[SafetyFinding, ...]
+    checked: tuple[Coding, ...]
     unknown: tuple[str, ...]
     warnings: tuple[str, ...]
+    limits: str
     knowledge: str

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import Field, ValidationError
+from pydantic import Field, Strict, ValidationError, model_validator
 
 from polyclinic.clinical.chart import Chart, parse_chart
 from polyclinic.clinical.codes import ICD_10_CM, LOINC, RXNORM, SNOMED
@@ -18,6 +18,9 @@ _UCUM = "http://unitsofmeasure.org"
 _PREGNANCY, _PREGNANT, _NOT_PREGNANT = "82810-3", "77386006", "60001007"
 _BREASTFEEDING, _YES, _NO = "63895-7", "373066001", "373067005"
 
+#: The first year of a decision; an age can be reckoned back from it.
+EARLIEST = 1900
+
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -28,6 +31,12 @@ class Named(Frozen):
     system: str | None = None
     code: str | None = None
     name: Text | None = None
+
+    @model_validator(mode="after")
+    def _is_named(self) -> "Named":
+        if not any((self.name, self.code, getattr(self, "icd10", ""), getattr(self, "rxnorm", ""))):
+            raise ValueError("give a name or a code")
+        return self
 
 
 class Condition(Named):
@@ -43,7 +52,7 @@ class Medication(Named):
     """
 
     rxnorm: str | None = None
-    dose: Number | None = None
+    dose: Annotated[Number, Field(ge=0)] | None = None
     unit: str = "mg"
     per_day: Number | None = Field(default=None, gt=0, le=96)
     route: Text | None = None
@@ -94,7 +103,9 @@ class Asked(Frozen):
     patient: Patient | None = None
     at: str | None = None
     scores: tuple[Score, ...] = Field(default=(), max_length=1000)
-    covariates: dict[str, float | str | None] = Field(default_factory=dict, max_length=1000)
+    covariates: dict[str, Annotated[float, Strict()] | str | None] = Field(
+        default_factory=dict, max_length=1000
+    )
 
 
 @dataclass(frozen=True)
@@ -132,14 +143,16 @@ def parse_case(content: Any) -> Case:
                 remedy="Send a FHIR R4 Bundle, or `bundle`, `patient`, `scores` or `covariates`.",
             )
         return Case(None, asked.scores, asked.covariates, sha256(dumped(content)))
+    if asked.at is not None:
+        _possible(asked.at)
     if asked.patient is not None:
         at = asked.at or datetime.now(UTC).isoformat()
         chart = parse_chart(bundle_of(asked.patient, at), at)
-        # Plain facts may have names alone, of which a reader of FHIR makes remarks.
-        told = tuple(each for each in chart.warnings if "no code" not in each)
-        chart = replace(chart, warnings=told)
     else:
         chart = parse_chart(asked.bundle, asked.at, now=True)
+    # Names do without codes here; what no rule knows by its name is told by what reads it.
+    told = tuple(each for each in chart.warnings if "no code" not in each)
+    chart = replace(chart, warnings=told)
     return Case(chart, asked.scores, asked.covariates, sha256(dumped(content)))
 
 
@@ -148,16 +161,23 @@ def bundle_of(patient: Patient, at: str) -> dict[str, Any]:
 
     Raises `InvalidInput` where `at` is no time.
     """
-    try:
-        known = datetime.fromisoformat(at).astimezone(UTC) - timedelta(days=1)
-    except (ValueError, OverflowError):
-        raise InvalidInput("The decision time is no ISO 8601 time.", where="/at") from None
+    known = _possible(at) - timedelta(days=1)
     resources = [_person(patient, known), *_resources(patient, known.isoformat())]
     return {
         "resourceType": "Bundle",
         "type": "collection",
         "entry": [{"resource": each} for each in resources],
     }
+
+
+def _possible(at: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(at).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise InvalidInput("The decision time is no ISO 8601 time.", where="/at") from None
+    if time.year < EARLIEST:
+        raise InvalidInput(f"No decision was made before {EARLIEST}.", where="/at")
+    return time
 
 
 def dumped(content: Any) -> bytes:

@@ -14,6 +14,11 @@ from polyclinic.treatment.patient import Medication
 from polyclinic.treatment.rules import Rules
 from polyclinic.treatment.safety import check
 
+LIMITS = (
+    "The rules hold common dangers, not all of them: that nothing was found does not mean that "
+    "nothing speaks against it."
+)
+
 
 class Listed(Frozen):
     """The medications that are to be checked, beside those that the patient takes."""
@@ -51,10 +56,13 @@ def check_list(rules: Rules, chart: Chart, medications: tuple[sent.Medication, .
     facts = rules.facts(chart)
     own = [_medication(each, rules) for each in medications]
     unknown = [each.display for each in (*own, *facts.medications) if not each.drugs]
+    checked = {drug: None for each in (*own, *facts.medications) for drug in each.drugs}
     return Checked(
         findings=check(rules.knowledge, facts, own),
+        checked=tuple(drug.coding for drug in checked),
         unknown=tuple(dict.fromkeys(unknown)),
         warnings=(*chart.warnings, *facts.problems),
+        limits=LIMITS,
         knowledge=rules.version,
     )
 

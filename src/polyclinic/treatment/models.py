@@ -44,12 +44,18 @@ def train_model(
 
             scores = parse_recipe(content, ScoresRecipe, where)
             return run_scores(scores, data, folder, registry, listen, rules)
-        case _:
+        case "treatment.benefit":
             from polyclinic.treatment.benefit.recipe import BenefitRecipe
             from polyclinic.treatment.benefit.run import run as run_benefit
 
             benefit = parse_recipe(content, BenefitRecipe, where)
             return run_benefit(benefit, data, folder, registry, listen, rules)
+        case other:
+            raise InvalidInput(
+                f"There is no kind {other}.",
+                where="kind",
+                remedy=f"It is one of {', '.join(KINDS)}.",
+            )
 
 
 def evaluate_model(

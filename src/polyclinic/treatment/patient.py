@@ -1,5 +1,6 @@
 """What of a patient the safety rules ask for, as it was known at the decision."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -8,13 +9,15 @@ from typing import Any, Literal, NamedTuple
 import polars as pl
 
 from polyclinic.clinical.codes import ICD_9_CM, ICD_10, ICD_10_CM, LOINC, SNOMED
-from polyclinic.clinical.kidney import ADULT, ckd_epi_2021
+from polyclinic.clinical.kidney import ADULT, CHILD, ckd_epi_2021, schwartz_2009
 from polyclinic.clinical.timeline import Timeline
 from polyclinic.treatment.drugs import Drug, Formulary
 
 #: A medication of which no end is known counts as taken for so long after it was last ordered,
 #: reckoned back from the last that is known of the patient.
 TAKEN = timedelta(days=365)
+#: A value is used for so long after it was measured.
+RECENT = timedelta(days=365)
 #: A pregnancy is over so long after it was last told of.
 PREGNANCY = timedelta(days=300)
 
@@ -36,9 +39,18 @@ POSSIBLE = {
 _PREGNANCY_STATUS, _BREASTFEEDING_STATUS = "82810-3", "63895-7"
 _PREGNANT_CODES = {"77386006", "72892002", "47200007"}
 _NO_ALLERGY = {"716186003", "409137002", "428607008"}
-_SAID = {"pregnant": True, "77386006": True, "not pregnant": False, "60001007": False}
+_SAID = {
+    **dict.fromkeys(("pregnant", "77386006", "la15173-0"), True),
+    **dict.fromkeys(("not pregnant", "60001007", "la26683-5"), False),
+}
 _FEEDS = {"yes": True, "373066001": True, "no": False, "373067005": False}
+_LOCAL = {"topical", "tp", "cutaneous", "ophthalmic", "otic", "eye", "eyes", "ear", "ears"}
 _OF_A_DAY = ("MedicationAdministration/",)
+
+
+def is_local(route: str | None) -> bool:
+    """Whether a route is on skin, eye or ear, from where little gets further."""
+    return not _LOCAL.isdisjoint(re.findall(r"[^\W_]+", (route or "").lower()))
 
 
 @dataclass(frozen=True)
@@ -66,11 +78,6 @@ class Medication:
     route: str | None = None
     start: datetime | None = None
 
-    @property
-    def daily_dose(self) -> float | None:
-        """How much a day, in `unit`; None where dose or timing is not known."""
-        return None if self.dose is None or self.per_day is None else self.dose * self.per_day
-
 
 @dataclass(frozen=True)
 class Allergy:
@@ -95,8 +102,8 @@ class PatientFacts:
     """What the rules ask for; None, or nothing, where it is not known.
 
     age: years. egfr: mL/min/1.73 m2, reported, or by CKD-EPI 2021 from the latest creatinine, which
-    `egfr_from` tells. alt: U/L; bilirubin: mg/dL; potassium: mmol/L; qtc: ms. problems: what of the
-    input could not be used, in words.
+    `egfr_from` tells, measured at `egfr_time`; of a child by height. alt: U/L; bilirubin: mg/dL;
+    potassium: mmol/L; qtc: ms. problems: what of the input could not be used, in words.
     """
 
     at: datetime
@@ -111,6 +118,7 @@ class PatientFacts:
     medications: tuple[Medication, ...] = ()
     egfr: float | None = None
     egfr_from: str = ""
+    egfr_time: datetime | None = None
     alt: float | None = None
     bilirubin: float | None = None
     potassium: float | None = None
@@ -135,13 +143,13 @@ def patient_facts(
     person = timeline.patients.filter(pl.col("patient") == patient).to_dicts()[0]
     age = _age(person["latest_birth"], at, problems)
     sex = person["sex"]
-    values = _values(kinds.get("observation", ()), problems)
+    values = _values(kinds.get("observation", ()), at, problems)
     conditions = tuple(_conditions(kinds.get("condition", ()), at))
-    pregnant = _pregnant(kinds.get("observation", ()), conditions, at)
+    pregnant = _pregnant(kinds.get("observation", ()), conditions, at, problems)
     if pregnant and sex == "male":
         problems.append("A pregnancy of a man is not used.")
         pregnant = None
-    egfr, egfr_from = _egfr(values, age, sex)
+    filtration = _egfr(values, age, sex)
     allergies = tuple(_allergies(kinds.get("allergy", ()), at, formulary, problems))
     medications = tuple(_medications(kinds.get("medication", ()), rows, at, formulary, problems))
     if any(each.system == ICD_9_CM for each in conditions):
@@ -157,8 +165,9 @@ def patient_facts(
         conditions=conditions,
         allergies=allergies,
         medications=medications,
-        egfr=egfr,
-        egfr_from=egfr_from,
+        egfr=filtration.rate,
+        egfr_from=filtration.source,
+        egfr_time=filtration.time,
         alt=_value(values, _ALT),
         bilirubin=_value(values, _BILIRUBIN),
         potassium=_value(values, _POTASSIUM),
@@ -186,8 +195,13 @@ def _age(born: Any, at: datetime, problems: list[str]) -> float | None:
     return float(age)
 
 
-def _values(rows: Iterable[Mapping[str, Any]], problems: list[str]) -> dict[str, Measured]:
-    """The latest possible value of each code that is asked for, in its own unit."""
+def _values(
+    rows: Iterable[Mapping[str, Any]], at: datetime, problems: list[str]
+) -> dict[str, Measured]:
+    """The latest possible value of each code that is asked for, in its own unit.
+
+    Older than `RECENT` it is not used: kidneys, livers and children change.
+    """
     found: dict[str, Measured] = {}
     for row in rows:
         possible = POSSIBLE.get(row["code"]) if row["system"] == LOINC else None
@@ -203,6 +217,13 @@ def _values(rows: Iterable[Mapping[str, Any]], problems: list[str]) -> dict[str,
             time = row["start"] or row["known"]
             if before is None or before.time is None or time is None or time >= before.time:
                 found[row["code"]] = Measured(row["value"], time)
+    for code, measured in tuple(found.items()):
+        if measured.time is not None and at - measured.time > RECENT:
+            problems.append(
+                f"The last {POSSIBLE[code][0]} is of {measured.time.date().isoformat()}, and is "
+                "not used."
+            )
+            del found[code]
     return found
 
 
@@ -211,21 +232,39 @@ def _value(values: Mapping[str, Measured], code: str) -> float | None:
     return None if found is None else found.value
 
 
-def _egfr(
-    values: Mapping[str, Measured], age: float | None, sex: str | None
-) -> tuple[float | None, str]:
+class _Filtration(NamedTuple):
+    """A filtration rate, what it comes from, in words, and when that was measured."""
+
+    rate: float | None
+    source: str
+    time: datetime | None
+
+
+def _egfr(values: Mapping[str, Measured], age: float | None, sex: str | None) -> _Filtration:
+    """The latest reported rate, or that of a later creatinine."""
     reported = [values[code] for code in _EGFR if code in values]
-    creatinine = values.get(_CREATININE)
     latest = max(reported, key=lambda each: (each.time is not None, each.time), default=None)
-    computable = (
-        creatinine is not None and age is not None and age >= ADULT and sex in ("female", "male")
-    )
-    if latest is not None and not (computable and creatinine and _after(creatinine, latest)):
-        return latest.value, _on("reported", latest.time)
-    if not computable or creatinine is None or age is None:
-        return None, ""
-    rate = ckd_epi_2021(creatinine.value, age, female=sex == "female")
-    return rate, _on(f"creatinine {creatinine.value:g} mg/dL", creatinine.time)
+    creatinine = values.get(_CREATININE)
+    rate = None if creatinine is None else _rate(creatinine.value, age, sex, values.get(_HEIGHT))
+    if latest is not None and not (rate and creatinine and _after(creatinine, latest)):
+        return _Filtration(latest.value, _on("reported", latest.time), latest.time)
+    if rate is None or creatinine is None:
+        return _Filtration(None, "", None)
+    source = f"creatinine {creatinine.value:g} mg/dL"
+    return _Filtration(rate, _on(source, creatinine.time), creatinine.time)
+
+
+def _rate(
+    creatinine: float, age: float | None, sex: str | None, height: Measured | None
+) -> float | None:
+    """By CKD-EPI 2021, of an unknown sex the higher; of a child by height."""
+    if age is None:
+        return None
+    if age < ADULT:
+        child = height is not None and age >= CHILD
+        return schwartz_2009(creatinine, height.value) if child and height else None
+    sexes = (sex == "female",) if sex in ("female", "male") else (True, False)
+    return max(ckd_epi_2021(creatinine, age, female=female) for female in sexes)
 
 
 def _after(one: Measured, other: Measured) -> bool:
@@ -257,16 +296,22 @@ def _codes(row: Mapping[str, Any]) -> Iterator[tuple[str | None, str | None]]:
 
 
 def _pregnant(
-    observations: Iterable[Mapping[str, Any]], conditions: Iterable[Coded], at: datetime
+    observations: Iterable[Mapping[str, Any]],
+    conditions: Iterable[Coded],
+    at: datetime,
+    problems: list[str],
 ) -> bool | None:
-    told = _said(observations, _PREGNANCY_STATUS, _SAID, at)
-    if told is not None:
-        return told
+    told, when = _said(observations, _PREGNANCY_STATUS, _SAID, at)
     for condition in conditions:
-        recent = condition.start is None or condition.start >= at - PREGNANCY
-        if recent and _means_pregnancy(condition):
-            return True
-    return None
+        start = condition.start
+        if not _means_pregnancy(condition) or (start is not None and at - start > PREGNANCY):
+            continue
+        if told is False and start is not None and when is not None and start < when:
+            continue  # it is over: that she is not pregnant was said later
+        if told is False:
+            problems.append(f"“Not pregnant” stands beside {condition.display}; she counts as so.")
+        return True
+    return told
 
 
 def _means_pregnancy(condition: Coded) -> bool:
@@ -275,13 +320,15 @@ def _means_pregnancy(condition: Coded) -> bool:
         # O80 to O92 are of birth and after; Z33.2 is its termination.
         obstetric = code[:1] == "O" and not "O80" <= code[:3] <= "O92"
         return obstetric or code[:3] in ("Z34", "Z3A") or code in ("Z33", "Z331")
+    if condition.code is None:
+        return condition.display.strip().lower() in ("pregnant", "pregnancy")
     return condition.system == SNOMED and code in _PREGNANT_CODES
 
 
 def _breastfeeding(
     observations: Iterable[Mapping[str, Any]], conditions: Iterable[Coded], at: datetime
 ) -> bool | None:
-    told = _said(observations, _BREASTFEEDING_STATUS, _FEEDS, at)
+    told, _ = _said(observations, _BREASTFEEDING_STATUS, _FEEDS, at)
     lactating = any((c.code or "").replace(".", "") == "Z391" for c in conditions)
     return told if told is not None else True if lactating else None
 
@@ -291,15 +338,15 @@ def _said(
     loinc: str,
     meaning: Mapping[str, bool],
     at: datetime,
-) -> bool | None:
-    """What the latest answer to a question says, if it is recent."""
+) -> tuple[bool | None, datetime | None]:
+    """What the latest answer to a question says, if it is recent, and when it was given."""
     told = [row for row in observations if row["system"] == LOINC and row["code"] == loinc]
     for row in reversed(told):
         answer = meaning.get((row["text"] or "").strip().lower())
         time = row["start"] or row["known"]
-        if answer is not None and time is not None and time >= at - PREGNANCY:
-            return answer
-    return None
+        if answer is not None and time is not None and at - time <= PREGNANCY:
+            return answer, time
+    return None, None
 
 
 def _allergies(
@@ -340,15 +387,20 @@ def _medications(
     for row in rows:
         start = row["start"] or row["known"]
         given = str(row["source"] or "").startswith(_OF_A_DAY)
-        since = last - (timedelta(days=1) if given else TAKEN)
-        if (row["end"] is not None and row["end"] <= at and not given) or start < since:
+        long_ago = last - start > (timedelta(days=1) if given else TAKEN)
+        if (row["end"] is not None and row["end"] <= at and not given) or long_ago:
             continue
         display = row["display"] or row["code"] or ""
+        amount = row["value"]
+        if amount is not None and amount < 0:
+            problems.append(f"A dose of {amount:g} of {display} cannot be, and is not used.")
+            amount = None
         drugs = formulary.of(row["system"], row["code"], row["also"] or (), display)
         if wrong := formulary.conflict(row["system"], row["code"], row["also"] or (), display):
             problems.append(wrong)
-        key = tuple(sorted(drug.name for drug in drugs)) or (display.lower(),)
-        dose = (row["value"], row["unit"], row["per_day"], row["route"])
+        where = "on" if is_local(row["route"]) else "in"
+        key = (where, *(sorted(drug.name for drug in drugs) or (display.lower(),)))
+        dose = (amount, row["unit"], row["per_day"], row["route"])
         lasts = row["end"] is not None and row["end"] > at
         own = _Order(Medication(drugs, display, *dose, start), start, given, lasts)
         orders.setdefault(key, []).append(own)

@@ -32,23 +32,25 @@ def in_safe_order(
     """The best `top` in order, and those that were vetoed on the way to them, or are of the set.
 
     First those of the treatment set, of these first the ones without a warning, then by score. What
-    a rule forbids together with a treatment further up is vetoed, too, and what it warns of is
-    warned: the list may be given as a whole.
+    a rule forbids together with a treatment of the set further up is vetoed, too, and what it warns
+    of is warned: the set may be given as a whole.
     """
     found = [replace(each, safety=tuple(against.get(each.drug, ()))) for each in scored]
     kept: list[Scored] = []
     vetoed: list[Scored] = []
+    of_set: list[Scored] = []
     for each in sorted(found, key=_rank):
-        full = len(kept) >= top
-        if full and not each.in_set:
+        if len(kept) >= top and not each.in_set:
             break
-        beside = [one for above in kept if above.in_set for one in together(each.drug, above.drug)]
+        beside = [one for above in of_set for one in together(each.drug, above.drug)]
         own = replace(each, safety=(*each.safety, *beside))
         if own.vetoed:
             vetoed.append(own)
-        elif not full:
-            kept.append(own)
-    return sorted(kept, key=_rank), vetoed
+            continue
+        kept.append(own)
+        if own.in_set:
+            of_set.append(own)
+    return sorted(kept, key=_rank)[:top], vetoed
 
 
 def apart(drug: str, other: str) -> Findings:
@@ -57,4 +59,6 @@ def apart(drug: str, other: str) -> Findings:
 
 
 def _rank(each: Scored) -> tuple[bool, bool, float]:
-    return not each.in_set, bool(each.safety), -each.score
+    # What is vetoed keeps the place of its score until it is taken out, so that it is told of.
+    warned = not each.vetoed and any(finding.action == "warning" for finding in each.safety)
+    return not each.in_set, warned, -each.score

@@ -15,10 +15,12 @@ from polyclinic.treatment.safety import (
     Against,
     Knowledge,
     SafetyFinding,
+    check,
     load_knowledge,
     screen,
     together,
     unread_allergies,
+    unread_conditions,
 )
 
 #: Of a patient of whom nothing but scores or covariates was sent.
@@ -47,7 +49,13 @@ class Rules:
             f"No rule knows the allergy to {each}: it was not checked."
             for each in unread_allergies(self.knowledge, facts)
         ]
+        if named := ", ".join(unread_conditions(self.knowledge, facts)):
+            unread.append(f"No rule knows by these words: {named}. Send ICD-10 or SNOMED CT.")
         return replace(facts, problems=(*facts.problems, *unread))
+
+    def of_taken(self, facts: PatientFacts) -> tuple[SafetyFinding, ...]:
+        """What speaks against what the patient takes: each, together, and its dose."""
+        return check(self.knowledge, facts, ())
 
     def against(self, facts: PatientFacts) -> Against:
         """What speaks against each drug, by name: newly given, or, of one taken, given on."""

@@ -34,6 +34,13 @@ class Covariate(Frozen):
     def _rises(self) -> "Covariate":
         if not self.low < self.high:
             raise ValueError(f"{self.name}: low must be below high")
+        try:
+            [float(code) for code in self.values]
+        except ValueError:
+            raise ValueError(
+                f"{self.name}: the keys of values are the numbers that the table has, such as "
+                '{"0": "no", "1": "yes"}'
+            ) from None
         return self
 
 

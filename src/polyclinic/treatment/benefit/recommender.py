@@ -109,6 +109,7 @@ class BenefitRecommender:
         (p_value,) = self.p_values(x[None]).tolist()
         familiarity = Familiarity(p_value=p_value, alpha=spec.familiarity_alpha)
         against: Mapping[str, Findings] = {}
+        taken: Findings = ()
         if case.chart is None:
             warnings.append(UNCHECKED)
         else:
@@ -118,6 +119,7 @@ class BenefitRecommender:
                 arm.coding.code: tuple(one for drug in arm.drugs for one in found.get(drug, ()))
                 for arm in spec.arms
             }
+            taken = rules.of_taken(facts)
             warnings += (*case.chart.warnings, *facts.problems)
         allowed = np.array(
             [
@@ -137,13 +139,14 @@ class BenefitRecommender:
         return Recommendation(
             treatments=tuple(answered[: len(kept)]),
             vetoed=tuple(answered[len(kept) :]),
+            taken=taken,
             treatment_set=TreatmentSet(
                 method="interval",
                 coverage=spec.coverage,
                 treatments=tuple(spec.arms[each.place].coding for each in kept if each.in_set),
             ),
             familiarity=familiarity,
-            abstained=self._abstention(in_set & allowed, familiarity),
+            abstained=self._abstention(in_set, allowed, familiarity),
             warnings=tuple(warnings),
             basis="Arms were given by lot in the trial that the model was learnt from."
             if spec.randomised
@@ -178,13 +181,16 @@ class BenefitRecommender:
             in_set=each.in_set,
             current=False,
             safety=each.safety,
-            reasons=self._reasons(x, place, told) if explain else (),
+            reasons=self._reasons(x, place, told, allowed) if explain else (),
             would_change=self._flips(x, told, allowed) if explain and place == told.best else (),
         )
 
-    def _reasons(self, x: Floats, place: int, told: Told) -> tuple[Reason, ...]:
-        """What speaks for the arm against the best of the others."""
-        others = np.where(np.arange(len(told.expected)) == place, -np.inf, told.expected)
+    def _reasons(
+        self, x: Floats, place: int, told: Told, allowed: NDArray[np.bool_]
+    ) -> tuple[Reason, ...]:
+        """What speaks for the arm against the best of the others that are allowed (k,)."""
+        other = np.arange(len(told.expected)) != place
+        others = np.where(other & (allowed | ~allowed[other].any()), told.expected, -np.inf)
         weights = self.model.contributions(x, place, int(others.argmax()))
         order = np.argsort(-np.abs(weights), kind="stable")[:TOLD]
         return tuple(
@@ -224,15 +230,21 @@ class BenefitRecommender:
                 )
         return tuple(found[:TOLD])
 
-    def _abstention(self, in_set: NDArray[np.bool_], familiarity: Familiarity) -> str | None:
+    def _abstention(
+        self, in_set: NDArray[np.bool_], allowed: NDArray[np.bool_], familiarity: Familiarity
+    ) -> str | None:
+        if not allowed.any():
+            return "The safety rules veto every arm for this patient."
         if not familiarity.familiar:
             return "The patient is unlike those that the model was made from."
-        if in_set.sum() < 2:
+        left = int((in_set & allowed).sum())
+        if left == 1:
             return None
-        best = self.spec.arms[self.spec.best].coding.display
+        means = np.where(allowed, self.spec.means, -np.inf)
+        best = self.spec.arms[int(means.argmax())].coding.display
         return (
-            f"No arm is clearly better for this patient: {int(in_set.sum())} cannot be told "
-            f"apart. On average {best} did best."
+            f"No arm is clearly better for this patient: {left} cannot be told apart. On average "
+            f"{best} did best of them."
         )
 
 

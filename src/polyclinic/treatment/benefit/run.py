@@ -76,7 +76,7 @@ def run(
         limits=recipe.data.limits,
         coverage=recipe.coverage,
         learner=learner,
-        best=_best(recipe, table, own, model.basis),
+        means=_means(recipe, table, own, model.basis),
         randomised=recipe.data.randomised,
         familiarity_alpha=recipe.familiarity,
         knowledge=rules.version,
@@ -134,11 +134,13 @@ def _arm(arm: Arm, formulary: Formulary) -> SpecArm:
     )
 
 
-def _best(recipe: BenefitRecipe, table: Table, rows: NDArray[np.int64], basis: Basis) -> int:
-    """The arm that does best if all are given it: a plain mean would tell who was given it, too."""
+def _means(
+    recipe: BenefitRecipe, table: Table, rows: NDArray[np.int64], basis: Basis
+) -> tuple[float, ...]:
+    """The outcome if all are given an arm: a plain mean would tell who was given it, too."""
     data = recipe.data
     trial = as_trial(table, rows, basis, len(data.arms), randomised=data.randomised)
-    return int(doubly_robust(trial, recipe.folds, recipe.seed).mean(axis=0).argmax())
+    return tuple(doubly_robust(trial, recipe.folds, recipe.seed).mean(axis=0).tolist())
 
 
 def _use(recipe: BenefitRecipe, table: Table, arms: tuple[SpecArm, ...]) -> DataUse:

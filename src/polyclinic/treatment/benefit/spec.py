@@ -16,7 +16,7 @@ class SpecArm(Frozen):
 
 
 class BenefitSpec(Frozen):
-    """best: the place of the arm that did best on average in training. randomised: as in the data.
+    """means: the outcome if all were given each arm, in training. randomised: as in the data.
 
     limits: the least and the most that the outcome can be, where there are such.
     knowledge: the version of the safety knowledge at training.
@@ -29,7 +29,12 @@ class BenefitSpec(Frozen):
     limits: tuple[float, float] | None = None
     coverage: Fraction
     learner: str
-    best: int
+    means: tuple[float, ...]
     randomised: bool
     familiarity_alpha: Fraction
     knowledge: str
+
+    @property
+    def best(self) -> int:
+        """The place of the arm that did best on average in training."""
+        return max(range(len(self.means)), key=self.means.__getitem__)

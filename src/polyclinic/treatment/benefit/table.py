@@ -54,6 +54,13 @@ def read_trial(path: Path, data: BenefitData) -> Table:
     x = np.column_stack([_numbers(frame, c.name) for c in data.covariates])
     for column, covariate in zip(x.T, data.covariates, strict=True):
         wrong = (column < covariate.low) | (column > covariate.high)
+        if np.isfinite(column).sum() <= 2 * wrong.sum():
+            raise InvalidInput(
+                f"Hardly a value of {covariate.name} is a number from {covariate.low:g} to "
+                f"{covariate.high:g}.",
+                where=f"column {covariate.name}",
+                remedy="Write numbers, in the unit that the recipe's bounds are of.",
+            )
         if wrong.any():
             column[wrong] = np.nan
             notes.append(f"{int(wrong.sum())} values of {covariate.name} cannot be; left out.")
@@ -61,7 +68,9 @@ def read_trial(path: Path, data: BenefitData) -> Table:
     outcome = _outcome(frame, data, arm)
     usable = (arm >= 0) & np.isfinite(outcome)
     if not usable.all():
-        notes.append(f"{int((~usable).sum())} rows without a known arm or outcome; left out.")
+        line = 2 + int(np.argmin(usable))
+        left = int((~usable).sum())
+        notes.append(f"{left} rows without a known arm or outcome, line {line} first; left out.")
     for number, each in enumerate(data.arms):
         if (arm[usable] == number).sum() < 30:
             raise InvalidInput(

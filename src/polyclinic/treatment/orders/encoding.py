@@ -23,7 +23,7 @@ FAR = 5.0
 
 
 class Known(Frozen):
-    """A condition, or a reason for the visit."""
+    """A condition, by category."""
 
     fact: str
     display: str
@@ -195,7 +195,8 @@ class Vocabulary(Frozen):
     def facts(self, x: Floats, words: Mapping[str, str]) -> Iterator[Fact]:
         """What is known of the patient in a row (d,).
 
-        words: how the patient's own record calls a condition, which stands here for a category.
+        words: how the patient's own record calls a condition, which stands here for a category,
+        and a value.
         """
         if x[1]:
             yield Fact("age", 0, f"age {100 * x[0]:.0f}", (0, 1))
@@ -214,9 +215,8 @@ class Vocabulary(Frozen):
         seen = x[self.of_values.stop : self.of_values.stop + len(self.values)]
         for place in np.flatnonzero(seen).tolist():
             measured = self.values[place]
-            value = x[self.of_values.start + place] * measured.deviation + measured.mean
             columns = (self.of_values.start + place, self.of_values.stop + place)
-            yield Fact("value", place, f"{measured.display} {value:.3g}", columns)
+            yield Fact("value", place, words.get(measured.fact, measured.display), columns)
 
 
 def learn_vocabulary(

@@ -1,6 +1,6 @@
 """Patients alike, in groups: counts and summaries alone, so that a model holds nobody's row."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,21 +20,40 @@ TYPICAL = 0.3
 class Groups:
     """g groups of training patients.
 
-    centres: (g, r) in the usual space. patients: (g,). ordered: (g, m) how many ever had a
+    patients: (g,). ordered: (g, m) how many ever had a
     treatment ordered, -1 where it is 1 to 4. ages: (g, 2) the quartiles of age in years. female:
     (g,) the share. conditions: (g, c) the share with each condition, 0 where it is of 1 to 4.
     """
 
-    centres: Floats
     patients: NDArray[np.int64]
     ordered: NDArray[np.int64]
     ages: Floats
     female: Floats
     conditions: Floats
 
-    def alike(self, place: Floats, treatments: list[int], vocabulary: Vocabulary) -> list[Alike]:
-        """The group nearest to a patient at `place` (r,), and what it had of each treatment."""
-        group = int(((self.centres - place) ** 2).sum(axis=1).argmin())
+    def alike(
+        self, x: Floats, treatments: list[int], vocabulary: Vocabulary
+    ) -> Sequence[Alike | None]:
+        """The group most like a patient (d,), and what it had of each treatment.
+
+        It is the one in which the conditions and treatments that are known of the patient, and the
+        age, are likeliest together; what is not known says nothing. None where no group has a good
+        part of them.
+        """
+        conditions = np.flatnonzero(x[vocabulary.of_conditions])
+        taken = np.flatnonzero(x[vocabulary.of_taken] + x[vocabulary.of_last])
+        least = 0.5 / self.patients[:, None]
+        had = np.maximum(self.ordered / self.patients[:, None], least)
+        shares = np.hstack([np.maximum(self.conditions, least)[:, conditions], had[:, taken]])
+        fits = (shares >= TYPICAL).mean(axis=1) if shares.shape[1] else np.zeros(len(shares))
+        likely = np.log(shares).sum(axis=1) + np.log(self.patients)
+        if x[1]:
+            low, high = np.nan_to_num(self.ages, nan=100 * x[0]).T
+            spread = np.maximum(high - low, 10)
+            likely -= ((100 * x[0] - (low + high) / 2) / spread) ** 2
+        group = int(likely.argmax())
+        if fits[group] < TYPICAL:
+            return [None] * len(treatments)
         patients, summary = int(self.patients[group]), self._summary(group, vocabulary)
         counts = self.ordered[group, treatments].tolist()
         return [
@@ -65,7 +84,6 @@ class Groups:
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> "Groups":
         """From stored arrays. Raises `KeyError` where one is missing."""
         return cls(
-            np.asarray(arrays["centres"], np.float32),
             np.asarray(arrays["patients"], np.int64),
             np.asarray(arrays["ordered"], np.int64),
             np.asarray(arrays["ages"], np.float32),
@@ -105,7 +123,6 @@ def learn_groups(
     members = [np.flatnonzero(nearest == number) for number in range(len(big))]
     members = [each for each in members if len(each) >= FEWEST] or [np.arange(len(names))]
     return Groups(
-        centres=np.stack([points[each].mean(axis=0) for each in members]),
         patients=np.array([len(each) for each in members]),
         ordered=np.stack([_told(had[each]) for each in members]),
         ages=np.stack([_quartiles(x[each]) for each in members]),

@@ -26,7 +26,7 @@ from polyclinic.treatment.orders.models.settings import (
 class OrdersData(Frozen):
     """Past orders: a folder of FHIR bulk NDJSON, or of the CSV tables of MIMIC-III or eICU.
 
-    least: a treatment, condition or reason that fewer persons of the training part have is not in
+    least: a treatment or condition that fewer persons of the training part have is not in
     the vocabulary. structures: the file of drugs' structures (`drugs.structures`), of which the
     network of content then reads fingerprints. simulated: the patients are, so that every figure
     proves plumbing, not merit.

@@ -108,7 +108,6 @@ class OrdersRecommender:
         against = rules.against(facts)
         visits = read_visits(chart.timeline, rules.formulary, chart.decision)
         encoded = spec.vocabulary.encode(visits).take(np.array([len(visits) - 1]))
-        x = encoded.x[encoded.asked[0]]
         (logits,) = self.model.logits(encoded)
         (probabilities,) = spec.probabilities(logits[None])
         (in_set,) = spec.sets.sets(logits[None])
@@ -117,17 +116,17 @@ class OrdersRecommender:
             for place, drug in enumerate(self._drugs)
         )
         kept, vetoed = in_safe_order(scored, against, rules.together, TOP)
-        place = self.usual.place(x[None])
         (p_value,) = self.p_values(encoded).tolist()
         familiarity = Familiarity(p_value=p_value, alpha=spec.familiarity_alpha)
         taken = {drug.name for each in facts.medications for drug in each.drugs}
         told = {each.place: self._told(each, probabilities, taken) for each in (*kept, *vetoed)}
         out = {each.place for each in vetoed}
         if explain:
-            told = self._explained(told, encoded, logits, place[0], _words(visits))
+            told = self._explained(told, encoded, logits, _words(visits))
         return Recommendation(
             treatments=tuple(told[each.place] for each in kept),
-            vetoed=tuple(told[each.place] for each in vetoed if each.in_set),
+            vetoed=tuple(told[each.place] for each in vetoed),
+            taken=rules.of_taken(facts),
             treatment_set=TreatmentSet(
                 method="risk-controlled",
                 coverage=spec.sets.coverage,
@@ -168,12 +167,12 @@ class OrdersRecommender:
         told: Mapping[int, Recommended],
         encoded: Encoded,
         logits: Floats,
-        place: Floats,
         words: Mapping[str, str],
     ) -> dict[int, Recommended]:
         facts, weights = weigh(self.model, encoded, self.spec.vocabulary, words)
         places = list(told)
-        alike = self._groups.alike(place, places, self.spec.vocabulary)
+        x = encoded.x[encoded.asked[0]]
+        alike = self._groups.alike(x, places, self.spec.vocabulary)
         threshold = self.spec.sets.threshold
         return {
             number: told[number].model_copy(
@@ -224,6 +223,13 @@ def _chart(case: Case) -> Chart:
 
 
 def _words(visits: Visits) -> dict[str, str]:
-    """What the record of the last visit's patient calls the conditions known then."""
-    known = visits.conditions.filter(pl.col("row") == len(visits) - 1).drop_nulls("display")
-    return dict(known.select("fact", "display").iter_rows())
+    """What the record of the last visit's patient says of the conditions and values known then."""
+    last = pl.col("row") == len(visits) - 1
+    words = dict(
+        visits.conditions.filter(last).drop_nulls("display").select("fact", "display").iter_rows()
+    )
+    for fact, display, value, unit in (
+        visits.values.filter(last).select("fact", "display", "value", "unit").iter_rows()
+    ):
+        words[fact] = f"{display or fact.rpartition('|')[2]} {value:g} {unit or ''}".rstrip()
+    return words

@@ -20,7 +20,6 @@ from polyclinic.treatment.patient import POSSIBLE
 _NO_ORDERS = ("MedicationAdministration/", "MedicationStatement/", "MedicationDispense/")
 #: Systems whose first three characters are a category.
 _ICD = (ICD_9_CM, ICD_10, ICD_10_CM)
-_WORD = r"[A-Za-z]{4,}"
 
 
 @dataclass(frozen=True)
@@ -148,7 +147,7 @@ def _known(visits: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
 
 
 def _conditions(visits: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
-    """Conditions by category, and the words in which the visit's own reason is given."""
+    """Conditions by category."""
     conditions = events.filter(pl.col("kind") == "condition", pl.col("code").is_not_null())
     category = (
         pl.when(pl.col("system").is_in(_ICD))
@@ -160,15 +159,7 @@ def _conditions(visits: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
         .filter(pl.col("end").is_null() | (pl.col("end") > pl.col("time")))
         .select("row", fact=pl.format("{}|{}", "system", category), display="display")
     )
-    reasons = (
-        _known(visits, events.filter(pl.col("kind") == "encounter", pl.col("text").is_not_null()))
-        .filter(pl.col("encounter") == pl.col("visit"))
-        .select("row", word=pl.col("text").str.to_lowercase().str.extract_all(_WORD))
-        .explode("word")
-        .drop_nulls()
-        .select("row", fact=pl.format("reason|{}", "word"), display="word")
-    )
-    return pl.concat([known, reasons]).unique(("row", "fact"), maintain_order=True)
+    return known.unique(("row", "fact"), maintain_order=True)
 
 
 def _history(visits: pl.DataFrame, taken: pl.DataFrame) -> pl.DataFrame:
@@ -196,7 +187,8 @@ def _values(visits: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
         pl.col("code").is_not_null(),
         pl.col("canonical").fill_null(value=True),
     ).select(
-        "patient", "known", "start", "value", "display", fact=pl.format("{}|{}", "system", "code")
+        *("patient", "known", "start", "value", "unit", "display"),
+        fact=pl.format("{}|{}", "system", "code"),
     )
     possible = pl.DataFrame(
         [(f"{LOINC}|{code}", low, high) for code, (_, low, high, _) in POSSIBLE.items()],
@@ -211,5 +203,5 @@ def _values(visits: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
         _known(visits, numbers)
         .sort("row", "known", "start", nulls_last=False, maintain_order=True)
         .group_by("row", "fact", maintain_order=True)
-        .agg(pl.col("display").last(), pl.col("value").last())
+        .agg(pl.col("display").last(), pl.col("value").last(), pl.col("unit").last())
     )

@@ -2,7 +2,7 @@
 
 from polyclinic.treatment.safety.finding import SafetyFinding
 from polyclinic.treatment.safety.knowledge import Knowledge, Rule, load_knowledge
-from polyclinic.treatment.safety.raised import unread_allergies
+from polyclinic.treatment.safety.raised import unread_allergies, unread_conditions
 from polyclinic.treatment.safety.screening import Against, check, screen, together
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "screen",
     "together",
     "unread_allergies",
+    "unread_conditions",
 ]

@@ -17,11 +17,14 @@ Kind = Literal[
     "duplicate",
     "dose",
 ]
-Action = Literal["veto", "warning"]
+Action = Literal["veto", "warning", "unknown"]
 
 
 class SafetyFinding(Frozen):
     """A rule that holds: a `veto` takes the drug out, a `warning` ranks it down.
+
+    `unknown`: what the rule hangs on was not sent, such as kidney function; it asks, and moves
+    nothing.
 
     because: the patient's facts, in words. severity, mechanism, management: as the knowledge has
     them. rule: the row's id; source: where it was read.

@@ -18,6 +18,9 @@ _HERE = Path(__file__).parent / "knowledge"
 _SEVERITY = {"veto": "contraindicated", "warning": "major"}
 _ACTIONS: Mapping[str, Action] = {"veto": "veto", "warning": "warning"}
 
+#: What to do about a dose, whose rows say no more.
+_AT_MOST = "Give no more than the maximum, or say why"
+
 _KINDS: Mapping[str, Kind] = {
     "interactions": "interaction",
     "allergies": "allergy",
@@ -135,19 +138,22 @@ class Knowledge:
         return _index(self.rules["conditions"], "condition")
 
     @cached_property
-    def alike(self) -> Mapping[str, frozenset[str]]:
-        """By drug, the others of its ATC level 4; without those that are usual together."""
+    def alike(self) -> Mapping[str, Mapping[str, frozenset[str]]]:
+        """By drug and its ATC level 4, the others of it; without those that are usual together.
+
+        Groups of what is left over, which end in X, hold drugs that have little in common.
+        """
         groups: dict[str, set[str]] = {}
         for drug in self.formulary.drugs.values():
             for code in drug.atc:
                 groups.setdefault(code[:5], set()).add(drug.name)
         found = {}
         for drug in self.formulary.drugs.values():
-            others = set().union(*(groups[code[:5]] for code in drug.atc)) - {drug.name}
-            for together in self.usual_together:
-                if drug.name in together:
-                    others -= together
-            found[drug.name] = frozenset(others)
+            usual = [each for each in self.usual_together if drug.name in each]
+            own = {code[:5] for code in drug.atc if code[4] != "X"}
+            found[drug.name] = {
+                group: frozenset(groups[group] - {drug.name}.union(*usual)) for group in sorted(own)
+            }
         return found
 
 
@@ -202,7 +208,10 @@ class _Resolver:
             if not members:
                 self.unresolved.append(f"{rule}: {reference}")
             return frozenset().union(*(self._one(member, rule) for member in members))
-        found = frozenset(drug.name for drug in self._formulary.described(reference))
+        try:
+            found = frozenset(drug.name for drug in self._formulary.described(reference))
+        except InvalidInput as error:
+            raise InvalidInput(error.detail, where=f"rule {rule}", remedy=error.remedy) from None
         if not found:
             self.unresolved.append(f"{rule}: {reference}")
         return found
@@ -220,7 +229,7 @@ def _rules(
             others=_others(name, row, resolve),
             severity=row.get("severity") or _SEVERITY[row["action"]],
             mechanism=row.get("mechanism") or row.get("reason") or row.get("relation", ""),
-            management=row.get("management", ""),
+            management=row.get("management") or _AT_MOST,
             source=sources.get(row["source"], row["source"]),
             row=row,
         )

@@ -3,12 +3,13 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 
 from polyclinic.clinical.codes import ICD_10, ICD_10_CM, SNOMED
 from polyclinic.clinical.kidney import rate_below
-from polyclinic.treatment.patient import Allergy, Coded, Medication, PatientFacts
+from polyclinic.treatment.patient import Allergy, Coded, Medication, PatientFacts, is_local
 from polyclinic.treatment.safety.knowledge import SAME_INGREDIENT, Knowledge, Rule
 from polyclinic.treatment.safety.liver import liver_states
 
@@ -19,8 +20,9 @@ _HIGH = (("potassium", 5.5, "E87.5", "mmol/L"), ("qtc", 500.0, "I45.81", "ms"))
 _LOW = (("potassium", 3.5, "E87.6", "mmol/L"),)
 #: Below this filtration rate kidneys have failed (KDIGO 2012, G5).
 _FAILURE = 15.0
-_LOCAL = {"topical", "tp", "cutaneous", "ophthalmic", "otic", "eye", "eyes", "ear", "ears"}
 _WORD = re.compile(r"[^\W_]+")
+#: Words beside a condition's name that say that it is none of the patient's now.
+_NOT_SO = (" no ", " not ", " without ", " family ", " history ", " suspected ", " screening ")
 
 
 class Raised(NamedTuple):
@@ -51,12 +53,29 @@ def raised_by_medication(knowledge: Knowledge, medication: Medication) -> Iterat
     Of what is put on skin, eye or ear little gets further: there a rule warns at most.
     """
     own = frozenset(drug.name for drug in medication.drugs)
-    local = _is_local(medication.route)
+    local = is_local(medication.route)
     for drug in medication.drugs:
         for rule, partners in knowledge.partners.get(drug.name, ()):
             if others := partners - own:
-                held = replace(rule, action="warning") if local else rule
-                yield Raised(held, others, f"takes {medication.display}")
+                held = Raised(rule, others, f"takes {medication.display}")
+                yield softened(held) if local else held
+
+
+def softened(raised: Raised) -> Raised:
+    """The same as a warning at most."""
+    return raised._replace(rule=replace(raised.rule, action="warning"))
+
+
+def unread_conditions(knowledge: Knowledge, facts: PatientFacts) -> Iterator[str]:
+    """The conditions without a code whose words no rule knows."""
+    for condition in facts.conditions:
+        told = PatientFacts(facts.at, conditions=(condition,))
+        if condition.code is None and not (
+            _of_condition(knowledge, condition)
+            or liver_states(told)
+            or rate_below(None, None, condition.display)
+        ):
+            yield condition.display
 
 
 def unread_allergies(knowledge: Knowledge, facts: PatientFacts) -> Iterator[str]:
@@ -107,6 +126,11 @@ def _of_condition(knowledge: Knowledge, condition: Coded) -> Iterable[Rule]:
     elif condition.system == SNOMED:
         found |= {rule.id: rule for rule in knowledge.by_snomed.get(code.lower(), ())}
     found |= {rule.id: rule for rule in knowledge.by_condition.get(condition.display.lower(), ())}
+    words = _words(condition.display)
+    if condition.code is None and not any(word in words for word in _NOT_SO):
+        for term, rules in knowledge.by_condition.items():
+            if _words(term) in words:
+                found |= {rule.id: rule for rule in rules}
     return found.values()
 
 
@@ -148,16 +172,25 @@ def _kidney(knowledge: Knowledge, facts: PatientFacts) -> Iterator[Raised]:
             yield Raised(rule, rule.drugs, because)
 
 
+def _since(condition: Coded, time: datetime | None) -> bool:
+    return condition.start is not None and time is not None and condition.start > time
+
+
 def _filtration(facts: PatientFacts) -> tuple[float | None, str]:
     """The filtration rate, and the fact behind it.
 
-    Where none was measured, just below what a diagnosis says it is below; in kidney failure also
-    where one was, because dialysis makes creatinine look better.
+    Where none was measured since the diagnosis, just below what that says it is below; in kidney
+    failure anyway, because dialysis makes creatinine look better.
     """
-    told = [(rate_below(c.system, c.code, c.display), c.display) for c in facts.conditions]
-    below, named = min(((rate, name) for rate, name in told if rate), default=(None, ""))
-    if below is not None and (facts.egfr is None or below <= _FAILURE < facts.egfr):
-        return below - 0.1, named
+    found: list[tuple[float, str]] = []
+    for condition in facts.conditions:
+        below = rate_below(condition.system, condition.code, condition.display)
+        if below is None or (facts.egfr is not None and facts.egfr < below):
+            continue
+        if facts.egfr is None or below <= _FAILURE or _since(condition, facts.egfr_time):
+            found.append((below - 0.1, condition.display))
+    if found:
+        return min(found)
     if facts.egfr is None:
         return None, ""
     return facts.egfr, f"eGFR {facts.egfr:.0f} ({facts.egfr_from})"
@@ -176,11 +209,7 @@ def _age(knowledge: Knowledge, facts: PatientFacts) -> Iterator[Raised]:
             if rule.action == "veto":
                 yield Raised(rule, rule.drugs, "the age is not known", unknown=True)
         elif of_age(rule, facts.age):
-            yield Raised(rule, rule.drugs, f"aged {facts.age:.0f}")
-
-
-def _is_local(route: str | None) -> bool:
-    return not _LOCAL.isdisjoint(_WORD.findall((route or "").lower()))
+            yield Raised(rule, rule.drugs, f"aged {int(facts.age)}")
 
 
 def of_age(rule: Rule, age: float) -> bool:

@@ -137,7 +137,7 @@ def evaluate(
         for name, other in (compared or {}).items()
         for told in (foretell(other, scored, patients, recipe.seed, cold=is_cold),)
     ]
-    every = Estimate(value=0.0, low=0.0, high=0.0)
+    none = Estimate(value=0.0, low=0.0, high=0.0)
     return Evaluation(
         dataset=dataset,
         dataset_digest=scored.digest(),
@@ -150,13 +150,14 @@ def evaluate(
         reliability=(),
         operating_points=(),
         conformal=None,
-        abstained=every,
+        abstained=none,
         unfamiliar=None,
         comparisons=tuple(comparisons),
         notes=(
             f"Scores from {spec.low:g} to {spec.high:g}: {spec.what}. Of each patient half of the "
-            f"scores are known and the others foretold; “{COLD}” is the cold start. Coverage is "
-            f"of intervals that promise {spec.coverage:.0%}.",
+            f"scores are known and the others foretold; “{COLD}” is the cold start, at which the "
+            "model always abstains: what it tells are means over other patients. Coverage is of "
+            f"intervals that promise {spec.coverage:.0%}.",
             f"Safety knowledge {recommender.knowledge}.",
             *((SIMULATED,) if spec.simulated else ()),
             *notes,
@@ -175,7 +176,7 @@ def evaluate_file(
     manifest = version.manifest
     recipe = parse_recipe(yaml.safe_load(manifest.recipe), ScoresRecipe, str(version))
     recommender = ScoresRecommender.load(registry, version, rules)
-    scored = read_scores(data, recipe.data, rules.formulary)
+    scored = read_scores(data, recipe.data, rules.formulary, recipe.seed)
     own = scored.digest() == manifest.data.digest
     if own:
         patients = scored.parts(recipe.seed)["test"]

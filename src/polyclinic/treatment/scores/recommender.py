@@ -92,19 +92,21 @@ class ScoresRecommender:
         spec, rules = self.spec, self._rules
         own, warnings = self._own(case)
         findings: Mapping[str, Findings] = {}
+        taken: Findings = ()
         current: set[str] = set()
         if case.chart is None:
             warnings.append(UNCHECKED)
         else:
             facts = rules.facts(case.chart)
             findings = rules.against(facts)
-            current = {drug.name for taken in facts.medications for drug in taken.drugs}
+            taken = rules.of_taken(facts)
+            current = {drug.name for each in facts.medications for drug in each.drugs}
             warnings += (*case.chart.warnings, *facts.problems)
         places, values = list(own), list(own.values())
         raw = self.model.fold_in(places, values)
         expected = self.model.on_scale(raw)
         scored = (
-            Candidate(place, each.drug, float(raw[place]), in_set=True)
+            Candidate(place, each.drug, float(raw[place]), in_set=False)
             for place, each in enumerate(spec.treatments)
         )
         kept, vetoed = in_safe_order(scored, findings, apart, TOP)
@@ -116,6 +118,7 @@ class ScoresRecommender:
         return Recommendation(
             treatments=tuple(answered[: len(kept)]),
             vetoed=tuple(answered[len(kept) :]),
+            taken=taken,
             treatment_set=None,
             familiarity=None,
             abstained=None

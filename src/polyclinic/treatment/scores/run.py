@@ -51,7 +51,7 @@ def run(
     path = data or (folder / recipe.data.path if recipe.data.path else None)
     if path is None:
         raise InvalidInput("The recipe names no data.", where="data.path", remedy="Give --data.")
-    scored = read_scores(path, recipe.data, rules.formulary)
+    scored = read_scores(path, recipe.data, rules.formulary, recipe.seed)
     parts = scored.parts(recipe.seed)
     choosing, calibrating = parts["validation"][::2], parts["validation"][1::2]
     listen.step("build and train")

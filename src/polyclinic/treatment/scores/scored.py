@@ -50,10 +50,7 @@ class Scored:
 
     def parts(self, seed: int) -> dict[str, Rows]:
         """The patients of each part."""
-        order = np.random.default_rng(seed).permutation(self.patients)
-        ends = np.cumsum([round(share * self.patients) for share in FRACTIONS.values()])[:-1]
-        parts = np.split(order, ends)
-        return {name: np.sort(part) for name, part in zip(FRACTIONS, parts, strict=True)}
+        return _parts(self.patients, seed)
 
     def ratings(self, patients: Rows) -> Ratings:
         """The scores of some patients, numbered anew. Raises `InvalidInput` where there is none."""
@@ -76,8 +73,13 @@ class Scored:
         return self.treatment[rows], self.values[rows]
 
 
-def read_scores(path: Path, data: TableData | PersistenceData, formulary: Formulary) -> Scored:
-    """The scores. Raises `NotFound`, or `InvalidInput` naming the place."""
+def read_scores(
+    path: Path, data: TableData | PersistenceData, formulary: Formulary, seed: int
+) -> Scored:
+    """The scores of treatments that at least `least` patients of the training part have.
+
+    Raises `NotFound`, or `InvalidInput` naming the place.
+    """
     if isinstance(data, PersistenceData):
         orders = OrdersData(name=data.name, export=data.export)
         visits, notes = read_export(path, orders, formulary)
@@ -85,15 +87,21 @@ def read_scores(path: Path, data: TableData | PersistenceData, formulary: Formul
         named = visits.drugs.rename({"drug": "treatment"})
     else:
         frame, named, notes = _table(path, data, formulary)
-    counts = frame["treatment"].value_counts().filter(pl.col("count") >= data.least)
+    patients = frame["patient"].unique().sort()
+    train = patients.gather(_parts(len(patients), seed)["train"]).alias("patient").to_frame()
+    scored = frame.join(train, on="patient", how="semi")
+    counts = scored["treatment"].value_counts().filter(pl.col("count") >= data.least)
     kept = named.join(counts, on="treatment", how="semi").sort("treatment")
     if kept.is_empty():
         raise InvalidInput(
-            f"No treatment has {data.least} scores.", where=str(path), remedy="Lower `least`."
+            f"No treatment has {data.least} scores in the training part.",
+            where=str(path),
+            remedy="Lower `least`.",
         )
     places = kept.select("treatment").with_row_index("place")
     rows = frame.join(places, on="treatment").sort("patient", "place")
-    patient = rows["patient"].rle_id().to_numpy().astype(np.int64)
+    # A patient whose treatments are all too rare keeps a place, so that the parts stay as they are.
+    patient = patients.search_sorted(rows["patient"]).to_numpy().astype(np.int64)
     return Scored(
         tuple(
             Treatment(key, Coding(system=system, code=code, display=display))
@@ -101,13 +109,20 @@ def read_scores(path: Path, data: TableData | PersistenceData, formulary: Formul
                 "treatment", "system", "code", "display"
             ).iter_rows()
         ),
-        int(patient.max()) + 1,
+        len(patients),
         patient,
         rows["place"].to_numpy().astype(np.int64),
         rows["score"].to_numpy().astype(np.float32),
         (data.low, data.high),
         tuple(notes),
     )
+
+
+def _parts(patients: int, seed: int) -> dict[str, Rows]:
+    order = np.random.default_rng(seed).permutation(patients)
+    ends = np.cumsum([round(share * patients) for share in FRACTIONS.values()])[:-1]
+    parts = np.split(order, ends)
+    return {name: np.sort(part) for name, part in zip(FRACTIONS, parts, strict=True)}
 
 
 def persistence(visits: Visits) -> pl.DataFrame:

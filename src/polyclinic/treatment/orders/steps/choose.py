@@ -67,7 +67,7 @@ def choose(recipe: OrdersRecipe, found: Sequence[Candidate]) -> tuple[Candidate,
     """The candidate to serve, and why it."""
     if recipe.auto is None:
         (chosen,) = (each for each in found if each.settings == recipe.model)
-        return chosen, f"The recipe names {chosen.name}."
+        return chosen, f"The recipe names {chosen.name}. {_against_baselines(chosen, found)}"
     ranked = sorted(found, key=lambda each: -each.precision)
     chosen = max(
         (each for each in found if not isinstance(each.settings, NeighbourSettings)),
@@ -83,8 +83,18 @@ def choose(recipe: OrdersRecipe, found: Sequence[Candidate]) -> tuple[Candidate,
             aside = f" The blend gains less than {WORTH:g}, which is not worth its size."
     return chosen, (
         f"Chosen for its mean average precision on one half of the validation part: {told}."
-        f"{aside}{late}"
+        f"{aside}{late} {_against_baselines(chosen, found)}"
     )
+
+
+def _against_baselines(chosen: Candidate, found: Sequence[Candidate]) -> str:
+    """Whether it beats every dull baseline, in words for the card."""
+    dull = [each for each in found if each.name in BASELINES and each is not chosen]
+    better = [each for each in dull if each.precision >= chosen.precision]
+    if not better:
+        return "It beats every baseline there."
+    told = ", ".join(f"{each.name} {each.precision:.3f}" for each in better)
+    return f"It does not beat every baseline: {told} against its {chosen.precision:.3f}."
 
 
 def precision(logits: Floats, part: Encoded, persons: NDArray[np.str_]) -> float:

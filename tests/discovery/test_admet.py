@@ -259,7 +259,7 @@ def test_the_quick_mode_ranks_as_all_networks_do(model: AdmetProfiler) -> None:
         for place, name in enumerate(some.names)
         if model.spec.quick_agreement[name] >= model.spec.quick_least
     ]
-    assert len(served) >= 35
+    assert len(served) >= 30
     assert np.isnan(np.delete(some.values, served, axis=1)).all()
     assert np.isnan(np.delete(some.percentile, served, axis=1)).all()
     for place in served:
